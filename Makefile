@@ -29,7 +29,6 @@ demo: build ## build, start the stack, run the scenario, leave the stack up
 
 test: ## run every test
 	@scripts/setup.sh test
-	$(CARGO) build --workspace --bins
 	@if docker version >/dev/null 2>&1; then scripts/base-image.sh && scripts/test-tools.sh; fi
 	@scripts/kafka.sh fetch || echo 'test: Apache Kafka cannot be had here; the tests that need it are skipped' >&2
 	@CARGO='$(CARGO)' scripts/test.sh
@@ -57,9 +56,8 @@ lint: setup ## formatting, lints and documentation, warnings denied
 bench: build ## measure the figures of docs/figures.md, or one part: WHAT=pipeline, docker, extension, agent, broker, ksqldb, registry, console
 	@if docker version >/dev/null 2>&1; then scripts/base-image.sh; fi
 	@scripts/browser.sh || true
-	$(CARGO) build --release --package osqdemo-ksqldb --example join_throughput
-	$(CARGO) build --release --package osquery-confluent --example line_throughput
-	$(CARGO) bench --bench figures -- $(WHAT)
+	$(CARGO) build --release --workspace --examples
+	$(CARGO) bench --workspace --bench figures -- $(WHAT)
 
 fuzz: ## search for inputs that break a parser or codec, SECONDS=30 for each
 	@scripts/fuzz.sh $(SECONDS)

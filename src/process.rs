@@ -183,27 +183,34 @@ pub const HOST_VARIABLE: &str = "OSQDEMO_HOST";
 /// A variable that tells to which project a process belongs.
 pub const PROJECT_VARIABLE: &str = "OSQDEMO_PROJECT_FOLDER";
 
+/// A variable that tells of which service of its project a process is.
+pub const SERVICE_VARIABLE: &str = "OSQDEMO_SERVICE";
+
 /// Kills what is left of a host without namespaces: every process that carries its mark.
 pub fn kill_marked(host_folder: &Path) {
     kill_with(HOST_VARIABLE, host_folder);
 }
 
-/// Kills what is left of a project: every process that was started for it and carries its mark.
-pub fn kill_of_project(project_folder: &Path) {
-    kill_with(PROJECT_VARIABLE, project_folder);
+/// Kills what is left of a project: every process that was started for it and carries its mark. Which they are is the
+/// answer: a killed process needs a moment to end.
+pub fn kill_of_project(project_folder: &Path) -> Vec<ProcessId> {
+    kill_with(PROJECT_VARIABLE, project_folder)
 }
 
-fn kill_with(variable: &str, folder: &Path) {
+fn kill_with(variable: &str, folder: &Path) -> Vec<ProcessId> {
+    let mut killed = Vec::new();
     // A process may fork while it is being looked for: go on until a look finds nobody, but not for ever.
     for _ in 0..5 {
         let marked = with_environment(variable, &folder.display().to_string());
         if marked.is_empty() {
-            return;
+            break;
         }
         for process in marked {
             process.signal(Signal::KILL);
+            killed.push(process);
         }
     }
+    killed
 }
 
 /// What `/proc/PID/stat` says of a process, as far as it matters here.

@@ -8,6 +8,8 @@ mod browser;
 mod docker;
 mod support;
 
+use std::fs;
+use std::path::Path;
 use std::process::Output;
 
 use browser::Browser;
@@ -34,7 +36,7 @@ fn typed(sql: &str) -> String {
 
 /// From the topics to a joined row. `write` has host2 write the file, whose name is given.
 async fn walk(browser: &Browser, console: &str, write: impl FnOnce(&str)) {
-    browser.page.goto(console).await.expect("the page");
+    browser.open(console).await;
     browser.click("Topics").await;
     browser.click("processes").await;
     // Its messages, live: a host's own line.
@@ -101,11 +103,17 @@ fn the_article_is_walked_and_its_run_is_shown() {
         );
     };
     runtime.block_on(walk(&browser, console, write));
-    // What is missing comes, and a run of the scenario is drawn, while it goes on and when it has passed.
+    // What is missing comes, a run's rows appear on the pipeline by themselves, and the run is drawn when it has passed.
     stack.succeed(&["up", "--statements", "demo"]);
+    runtime.block_on(async {
+        browser.click("Pipeline").await;
+        browser.sees("while a page shows it").await;
+    });
     let report = stack.succeed(&["--json", "scenario", "bigfile", "--size", "1M"]);
     let report: Value = serde_json::from_str(&report).expect("a report");
     runtime.block_on(async {
+        browser.sees("/usr/bin/head").await;
+        keep_picture(&browser, "pipeline").await;
         browser.click("Runs").await;
         browser.sees("passed").await;
         browser.sees(report["file"].as_str().expect("a file")).await;
@@ -118,8 +126,20 @@ fn the_article_is_walked_and_its_run_is_shown() {
             )
             .await;
         assert_eq!(browser.complaints().await, json!([]));
+        keep_picture(&browser, "runs").await;
         browser.stop().await;
     });
+}
+
+/// With `OSQDEMO_KEEP_PICTURES`, the page as it is now becomes the documentation's picture of it.
+async fn keep_picture(browser: &Browser, name: &str) {
+    if std::env::var_os("OSQDEMO_KEEP_PICTURES").is_none() {
+        return;
+    }
+    browser.resize(1400, 760).await;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/console");
+    let picture = browser.page.screenshot().await.expect("a picture");
+    fs::write(folder.join(format!("{name}.png")), picture).expect("it can be written");
 }
 
 #[test]

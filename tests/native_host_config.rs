@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use host_config::{SECRET, default_document, write_own};
 use serde_json::{Value, json};
-use support::{NativeStack, PLATFORM, SERVICES, eventually};
+use support::{NativeStack, PLATFORM, SERVICES, UP, eventually};
 
 fn pids(stack: &NativeStack) -> [u32; SERVICES.len()] {
     SERVICES.map(|service| stack.pid(service))
@@ -55,6 +55,9 @@ fn hosts_monitor_what_the_user_says() {
     );
     assert_eq!(stack.ps()["host_config"], own);
     for topic in ["uptime", "pack_people_who"] {
+        eventually("the pack's topic is there", Duration::from_secs(60), || {
+            stack.succeed(&["topics"]).contains(topic)
+        });
         let record = stack.succeed(&["--json", "tail", topic, "--from-beginning", "-n", "1"]);
         assert!(record.contains(topic), "{record}");
     }
@@ -109,6 +112,55 @@ fn hosts_monitor_what_the_user_says() {
     );
     assert_eq!(stack.ps()["host_config"], Value::Null);
     assert_eq!(stack.succeed(&["up", "--dry-run"]), "nothing to do\n");
+}
+
+/// One of osqdemo's own by its name, and one of the user's from a folder.
+#[test]
+fn packs_are_added_by_name_and_their_topics_declared() {
+    let stack = NativeStack::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let pack = r#"{ // As osquery's own are written.
+        "queries": { "whose": { "query": "select username from users where uid = 0;", "interval": 1 } } }"#;
+    fs::write(folder.path().join("my-own.conf"), pack).expect("a file");
+    let path = folder.path().to_str().expect("a path");
+    let packs = [
+        "--pack",
+        "incident-response",
+        "--pack",
+        "my-own",
+        "--pack-path",
+        path,
+    ];
+    stack.succeed(&[&UP[..], &packs].concat());
+    let configured = stack
+        .world
+        .project()
+        .join("hosts/host2/osquery/osquery_confluent_config.json");
+    let configured = fs::read_to_string(configured).expect("the configuration");
+    for query in ["shells_with_sockets", "whose"] {
+        assert!(configured.contains(&format!("\"{query}\"")), "{query}");
+    }
+
+    let topic = "pack_my-own_whose";
+    eventually("the pack's topic is there", Duration::from_secs(60), || {
+        stack.succeed(&["topics"]).contains(topic)
+    });
+    let record = stack.succeed(&["--json", "tail", topic, "--from-beginning", "-n", "1"]);
+    assert!(record.contains("root"), "{record}");
+    let declared = stack.succeed(&["ksql", "--declare", topic]);
+    assert!(declared.contains("pack_my_own_whose"), "{declared}");
+    let whose = "SET 'auto.offset.reset'='earliest'; \
+                 SELECT columns['username'] AS whose FROM pack_my_own_whose EMIT CHANGES LIMIT 1;";
+    let row = stack.succeed(&["--json", "ksql", whose]);
+    assert!(row.contains("root"), "{row}");
+    let missing = stack.world.run(&["ksql", "--declare", "pack_my-own_who"]);
+    assert!(
+        missing.starts_with("exit code: 16\n") && missing.contains(&format!("hint: did you mean `{topic}`?")),
+        "{missing}"
+    );
+    // What was added once is the project's.
+    let up = stack.world.run(&["up"]);
+    assert!(up.contains("nothing to do: 6 services are healthy"), "{up}");
 }
 
 /// A configuration as osqueryd takes it: JSON with comments and continued lines, and parts that cannot run.

@@ -9,7 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
+use regex::Regex;
 use rustix::process::Signal;
+use serde_json::Value;
 use support::{NativeStack, eventually, signal};
 
 #[test]
@@ -206,24 +208,68 @@ fn folders_in_the_place_of_files_block_no_down() {
 }
 
 #[test]
-fn what_nobody_knows_of_any_more_is_ended_by_down() {
+fn what_nobody_knows_of_any_more_is_told_and_ended_by_down_alone() {
     let stack = NativeStack::up();
     let remove = |name: &str| fs::remove_file(stack.world.project().join(name)).expect("it is there");
-    let down = || {
-        let said = stack.world.run(&["down"]);
-        stack.assert_nothing_runs();
-        said
+    // The first process of so many.
+    let counted = Regex::new(r"process (?:\[PID\]|\d+) and (?:\d+ others|another one)").expect("a pattern");
+    let said = |arguments: &[&str]| {
+        let text = stack.world.run(arguments);
+        counted
+            .replace_all(&text, "process [PID] and others")
+            .into_owned()
     };
-    // Neither written down nor to be asked.
+    let down = |told: &str| {
+        let text = said(&["down"]);
+        stack.assert_nothing_runs();
+        assert!(
+            text.starts_with("exit code: 0\n")
+                && text.contains(&format!(
+                    "warning: nothing was on record of what ran of project `osqdemo` ({told}), and it is ended\n"
+                ))
+                && text.contains("\nproject `osqdemo` is down ("),
+            "{text}"
+        );
+    };
+    // Neither written down nor to be asked. The supervisor would end it all as soon as it saw that.
+    let broker = stack.pid("broker");
+    signal(stack.supervisor(), Signal::STOP);
     remove("services.json");
     remove("control.sock");
-    assert_snapshot!(down(), @r"
-    exit code: 0
-    ----- stdout -----
-    ----- stderr -----
-    warning: the supervisor of project `osqdemo` (process [PID]) did not answer and was killed
-    project `osqdemo` is down ([TIME])
-    ");
+    insta::allow_duplicates! { for verb in [
+        &["up"][..],
+        &["up", "--dry-run"],
+        &["exec", "host1", "true"],
+        &["topics"],
+    ] {
+        assert_snapshot!(said(verb), @r"
+        exit code: 14
+        ----- stdout -----
+        ----- stderr -----
+        error: process [PID] and others of project `osqdemo` run, of which nothing is on record, and for which nobody answers
+        hint: only `osqdemo down` can end what runs; then `osqdemo up` starts anew
+        ");
+    } }
+    let ps = said(&["ps"]);
+    assert!(
+        ps.starts_with("exit code: 0\n")
+            && ps.contains(
+                "warning: nothing is on record of what runs (process [PID] and others), and nobody answers for it: what is \
+                 shown is what the processes tell; only `osqdemo down` can end it\n"
+            ),
+        "{ps}"
+    );
+    for service in support::SERVICES {
+        let row = ps.lines().find(|line| line.starts_with(&format!("{service} ")));
+        assert!(
+            row.is_some_and(|row| row.contains("running, not on record")),
+            "{ps}"
+        );
+    }
+    assert_eq!(stack.pid("broker"), broker);
+    assert_eq!(stack.service("broker", "restarts"), Value::Null);
+    down("process [PID] and others");
+
     stack.succeed(&["up"]);
     // Of its supervisor nothing is left, but something that began under it: it has the project's mark, and nothing makes it
     // end by itself.
@@ -238,24 +284,25 @@ fn what_nobody_knows_of_any_more_is_ended_by_down() {
     eventually("the others are gone", Duration::from_secs(20), || {
         stack.processes().len() == 1
     });
-    assert_snapshot!(down(), @r"
-    exit code: 0
-    ----- stdout -----
-    ----- stderr -----
-    project `osqdemo` is down ([TIME])
-    ");
+    let up = said(&["up"]);
+    assert!(
+        up.starts_with("exit code: 14\n") && up.contains("error: process [PID] of project `osqdemo` runs, "),
+        "{up}"
+    );
+    down("process [PID]");
     left.wait().expect("it has ended");
+
     stack.succeed(&["up"]);
-    // Not even a folder.
+    // Not even a folder. A supervisor at work finds that out by itself, sooner or later.
+    signal(stack.supervisor(), Signal::STOP);
     fs::remove_dir_all(stack.world.project()).expect("it can be removed");
-    assert_snapshot!(down(), @r"
-    exit code: 0
-    ----- stdout -----
-    ----- stderr -----
-    warning: the supervisor of project `osqdemo` (process [PID]) did not answer and was killed
-    project `osqdemo` is down ([TIME])
-    ");
-    assert_snapshot!(down(), @r"
+    let ps = said(&["ps"]);
+    assert!(
+        ps.starts_with("exit code: 0\n") && ps.contains("running, not on record"),
+        "{ps}"
+    );
+    down("process [PID] and others");
+    assert_snapshot!(said(&["down"]), @r"
     exit code: 0
     ----- stdout -----
     ----- stderr -----

@@ -10,7 +10,7 @@ use std::time::Duration;
 use osqdemo::ksqldb::rows::Item;
 use osqdemo::ksqldb::session::Session;
 use osqdemo::ksqldb::statement::Statement;
-use osqdemo::ksqldb::{Client, ddl};
+use osqdemo::ksqldb::{Client, shipped};
 use osqdemo::scenario::observation::JoinedRow;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -70,8 +70,8 @@ impl Hosts {
     async fn rows(self) -> (BTreeSet<String>, BTreeSet<String>) {
         self.process("host9", 0, "999", "last").await;
         self.file("host9", 0, "999", LAST).await;
-        let original = self.rows_of(&ddl::original_query()).await;
-        let precise = self.rows_of(&ddl::precise_query()).await;
+        let original = self.rows_of(&shipped::original_query()).await;
+        let precise = self.rows_of(&shipped::precise_query()).await;
         self.stack.stop().await;
         (original, precise)
     }

@@ -3,10 +3,12 @@
 mod attach;
 mod chaos;
 mod config;
+mod data;
 mod examples;
 mod fault;
 mod host_package;
 mod images;
+mod project;
 mod scenario;
 mod schemas;
 mod serve;
@@ -16,20 +18,22 @@ mod users;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::exit_code::ExitCode;
-use crate::quantity::parse_duration;
 
 pub use attach::AttachArgs;
 pub use chaos::ChaosArgs;
 pub use config::{ConfigCommand, ConfigSchemaArgs, ConfigShowArgs};
+pub use data::{GroupsArgs, KsqlArgs, TailArgs, TopArgs, TopicsArgs};
 pub(crate) use examples::handed_down;
 pub use fault::{ClearFaultArgs, FaultArgs, FaultCommand, SetFaultArgs};
 pub use host_package::HostPackageArgs;
 pub use images::{ImageFileArgs, ImagesArgs, ImagesCommand, LockArgs, PullArgs};
+pub use project::{
+    BundleArgs, DownArgs, ExecArgs, LogsArgs, OpenArgs, ProjectsArgs, PsArgs, RestartArgs, WaitArgs,
+};
 pub use scenario::{BigfileArgs, ScenarioCommand};
 pub use schemas::{CheckSchemaArgs, SchemaLanguage, SchemasArgs, SchemasCommand, ShowSchemaArgs};
 pub use serve::{
@@ -228,149 +232,9 @@ impl Command {
     }
 }
 
-/// `osqdemo ksql`.
-#[derive(Debug, Args)]
-pub struct KsqlArgs {
-    /// The statements, each ended by `;`; the last one need not be.
-    #[arg(value_name = "STATEMENT", conflicts_with = "file")]
-    pub statement: Option<String>,
-    /// A file with statements; `-` reads standard input.
-    #[arg(short, long, value_name = "FILE")]
-    pub file: Option<PathBuf>,
-    /// Declare the stream of a topic that a query of the hosts fills, such as `pack_incident-response_remote_connections`: with
-    /// the shape of the pipeline's own sources, under the topic's name with `_` for every other character.
-    #[arg(long, value_name = "TOPIC", conflicts_with_all = ["statement", "file"])]
-    pub declare: Option<String>,
-}
-
-/// `osqdemo projects`.
-#[derive(Debug, Args)]
-pub struct ProjectsArgs {}
-
-/// `osqdemo top`.
-#[derive(Debug, Args)]
-pub struct TopArgs {
-    /// How often to look.
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration)]
-    pub interval: Duration,
-    /// Stop after this many looks.
-    #[arg(short = 'n', long = "looks", value_name = "N")]
-    pub looks: Option<u64>,
-}
-
-/// `osqdemo topics`.
-#[derive(Debug, Args)]
-pub struct TopicsArgs {
-    /// Also tell how large each topic is, and how much was written within the last minute
-    #[arg(long)]
-    pub details: bool,
-}
-
-/// `osqdemo groups`.
-#[derive(Debug, Args)]
-pub struct GroupsArgs {}
-
-/// `osqdemo tail`.
-#[derive(Debug, Args)]
-pub struct TailArgs {
-    /// The topic.
-    #[arg(value_name = "TOPIC")]
-    pub topic: String,
-    /// Show records as they are. Without it, those whose schema the stack's registry has are shown as JSON.
-    #[arg(long)]
-    pub raw: bool,
-    /// Start with the oldest record instead of the next one.
-    #[arg(long)]
-    pub from_beginning: bool,
-    /// Stop after this many records.
-    #[arg(short = 'n', long = "records", value_name = "N")]
-    pub records: Option<u64>,
-}
-
 /// `osqdemo host-config`.
 #[derive(Debug, Args)]
 pub struct HostConfigArgs {}
-
-/// `osqdemo down`.
-#[derive(Debug, Args)]
-pub struct DownArgs {
-    /// Also remove the data: topics, streams, logs, the hosts' homes.
-    #[arg(long)]
-    pub volumes: bool,
-    /// Also remove the images that osqdemo made on the Docker engine. Those that it pulled stay.
-    #[arg(long)]
-    pub images: bool,
-    /// Every project of this user, not only the current one.
-    #[arg(long)]
-    pub all: bool,
-}
-
-/// `osqdemo ps`.
-#[derive(Debug, Args)]
-pub struct PsArgs {}
-
-/// `osqdemo logs`.
-#[derive(Debug, Args)]
-pub struct LogsArgs {
-    /// Go on with new lines as they are written.
-    #[arg(short, long)]
-    pub follow: bool,
-    /// Only these services; `supervisor` is the log of the process that looks after them.
-    #[arg(value_name = "SERVICE")]
-    pub services: Vec<String>,
-}
-
-/// `osqdemo exec`.
-#[derive(Debug, Args)]
-pub struct ExecArgs {
-    /// The host, such as `host2`.
-    #[arg(value_name = "HOST")]
-    pub host: String,
-    /// The command and its arguments.
-    #[arg(value_name = "CMD", trailing_var_arg = true, allow_hyphen_values = true)]
-    pub command: Vec<String>,
-}
-
-/// `osqdemo restart`.
-#[derive(Debug, Args)]
-pub struct RestartArgs {
-    /// The service.
-    #[arg(value_name = "SERVICE")]
-    pub service: String,
-}
-
-/// `osqdemo wait`.
-#[derive(Debug, Args)]
-pub struct WaitArgs {
-    /// How long to wait [default: 60s]
-    #[arg(long, value_name = "DURATION")]
-    pub timeout: Option<String>,
-    /// Only these services.
-    #[arg(value_name = "SERVICE")]
-    pub services: Vec<String>,
-}
-
-/// `osqdemo bundle`.
-#[derive(Debug, Args)]
-pub struct BundleArgs {
-    /// The file: a tar archive. By default `osqdemo-bundle-PROJECT-TIME.tar` in this folder.
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Which content the images must have.
-    #[command(flatten)]
-    pub lock: LockArgs,
-}
-
-/// `osqdemo open`.
-#[derive(Debug, Args)]
-pub struct OpenArgs {
-    /// The service; by default the console, or Control Center where the stack has that.
-    #[arg(value_name = "SERVICE")]
-    pub service: Option<String>,
-    /// Only print the address.
-    #[arg(long)]
-    pub print: bool,
-}
 
 /// `osqdemo completions`.
 #[derive(Debug, Args)]

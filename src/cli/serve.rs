@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::quantity::parse_size;
+
 /// `osqdemo serve`.
 #[derive(Debug, Subcommand)]
 pub enum ServeCommand {
@@ -129,9 +131,25 @@ pub struct ServeKsqldbArgs {
     /// The Schema Registry of the formats AVRO and JSON_SR, where there is one; else that of the client properties.
     #[arg(long, value_name = "URL")]
     pub schema_registry: Option<String>,
+    /// The memory that each store of a query may take: a table, the groups of an aggregate, a side of a table's join.
+    ///
+    /// A query that needs more fails and says so.
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = store_size)]
+    pub store_size: usize,
     /// End when standard input does.
     #[arg(long, hide = true)]
     pub until_stdin_closes: bool,
+}
+
+/// Less would not hold the rows of anything.
+const LEAST_STORE_SIZE: usize = 1024 * 1024;
+
+fn store_size(text: &str) -> Result<usize, String> {
+    let size = parse_size(text).map_err(|error| error.to_string())?;
+    match usize::try_from(size) {
+        Ok(size) if size >= LEAST_STORE_SIZE => Ok(size),
+        _ => Err("a store takes at least `1M`".to_owned()),
+    }
 }
 
 /// `osqdemo serve console`.

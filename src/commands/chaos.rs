@@ -23,8 +23,8 @@ use crate::host_config::{self, LineFormat};
 use crate::link::between::{self, Linked};
 use crate::plan::ServiceSpec;
 use crate::report::chaos_text::chaos_text;
+use crate::report::output_size::output_width;
 use crate::report::report_file::ReportFile;
-use crate::report::table::output_width;
 use crate::settings::{ChaosSettings, OnFailure, UpSettings};
 use crate::stack::{Role, ServiceName, Stack};
 use crate::state::{ProjectFolder, ProjectLock, write_atomically};
@@ -97,13 +97,14 @@ pub(super) async fn run(context: Context, arguments: ChaosArgs) -> Result<()> {
 }
 
 async fn before(project: &Project) -> Result<Before> {
-    if !project.folder.exists()? {
-        return Ok(Before::Nothing);
+    // What runs may have lost its folder.
+    if project.engine.observe().await?.is_running() {
+        return Ok(Before::Running);
     }
-    Ok(if project.engine.observe().await?.is_running() {
-        Before::Running
-    } else {
+    Ok(if project.folder.exists()? {
         Before::Stopped
+    } else {
+        Before::Nothing
     })
 }
 

@@ -7,7 +7,8 @@ use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::error::Result;
 use crate::events::{Note, SCHEMA_VERSION, event_schema_text};
-use crate::report::table;
+use crate::report::output_size::output_width;
+use crate::report::table::table;
 use crate::settings::{Shown, in_force, schema_text};
 
 /// Fails when a setting cannot be.
@@ -29,7 +30,7 @@ fn show(context: &Context, arguments: &ConfigShowArgs) -> Result<()> {
     let document = json!({ "schema_version": SCHEMA_VERSION, "file": path, "settings": shown });
     context.reporter.data(&document, || {
         let rows: Vec<Vec<String>> = shown.iter().map(as_row).collect();
-        table::table(&["SETTING", "VALUE", "FROM"], &rows, table::output_width())
+        table(&["SETTING", "VALUE", "FROM"], &rows, output_width())
     })
 }
 

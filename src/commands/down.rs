@@ -136,36 +136,6 @@ pub(super) async fn seen(project: &Project) -> Result<Observed> {
     }
 }
 
-/// What is to be stopped.
-struct Seen {
-    observed: Observed,
-    /// Nobody tells what runs, but something does.
-    is_untold: bool,
-}
-
-impl Seen {
-    /// Where nobody answers, or nothing is written down, what is known without that.
-    async fn of(project: &Project) -> Result<Self> {
-        let told = match project.engine.observe().await {
-            Ok(observed) if observed.supervisor != SupervisorState::Absent => {
-                return Ok(Self {
-                    observed,
-                    is_untold: false,
-                });
-            }
-            told => told,
-        };
-        let observed = match project.engine.last_known() {
-            Some(known) => known,
-            None => told?,
-        };
-        Ok(Self {
-            is_untold: observed.supervisor != SupervisorState::Absent && observed.services.is_empty(),
-            observed,
-        })
-    }
-}
-
 async fn guessed(context: &Context, project: &ProjectName) -> Remembered {
     let engine = if abandoned(context).await.contains(project) {
         EngineKind::Docker
@@ -212,8 +182,10 @@ async fn lock(context: &Context, folder: &ProjectFolder) -> Result<ProjectLock> 
 /// Whether processes of the project are there although its folder is not.
 fn runs_without_a_folder(folder: &ProjectFolder) -> Result<bool> {
     let project = Project::that_remembers(folder.clone(), Remembered::default())?;
-    let known = project.engine.last_known();
-    Ok(known.is_some_and(|known| known.supervisor != SupervisorState::Absent))
+    Ok(project
+        .engine
+        .last_known()
+        .is_some_and(|known| known.is_running()))
 }
 
 async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) -> Result<()> {
@@ -242,7 +214,7 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
     }
     let project = Box::pin(whatever_it_remembers(context, &folder)).await?;
     let began = Instant::now();
-    let Seen { observed, is_untold } = Seen::of(&project).await?;
+    let observed = seen(&project).await?;
     for service in observed.services.keys() {
         context.reporter.emit(Event::StepStarted {
             step: Step::service(service),
@@ -265,8 +237,6 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
     }
     drop(lock);
     match observed.supervisor {
-        // That it is gone can be seen, not which process it was.
-        SupervisorState::Lost { .. } if is_untold => {}
         SupervisorState::Lost { pid } => context.reporter.emit(Warning::SupervisorLost {
             project: name.clone(),
             process: pid,
@@ -277,13 +247,19 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
             process: pid,
             cleaned_up: true,
         }),
+        SupervisorState::Unrecorded { pid, others } => context.reporter.emit(Warning::Unrecorded {
+            project: name.clone(),
+            process: pid,
+            others,
+            cleaned_up: true,
+        }),
         SupervisorState::Absent | SupervisorState::Running { .. } | SupervisorState::Daemon { .. } => {}
     }
     tell(
         context,
         &folder,
         Stopped {
-            was_running: observed.is_running() || !observed.services.is_empty() || is_untold,
+            was_running: observed.is_running() || !observed.services.is_empty(),
             services: observed.services.len(),
             elapsed: began.elapsed(),
         },
@@ -352,7 +328,7 @@ fn tell_stopped(context: &Context, service: &ServiceName, outcome: Outcome, bega
 }
 
 struct Stopped {
-    /// Whether anything was: which services, a damaged record does not tell.
+    /// Whether anything was.
     was_running: bool,
     services: usize,
     elapsed: Duration,

@@ -10,7 +10,8 @@ use crate::error::Result;
 use crate::events::SCHEMA_VERSION;
 use crate::kafka::{Group, groups};
 use crate::report::duration;
-use crate::report::table::{output_width, table};
+use crate::report::output_size::output_width;
+use crate::report::table::table;
 
 /// Fails when the stack is not running or the broker does not answer.
 pub(super) async fn run(context: Context) -> Result<()> {

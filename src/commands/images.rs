@@ -18,7 +18,8 @@ use crate::engine::docker::{Connection, LocalImage, Provided, PullSettings};
 use crate::error::Result;
 use crate::events::{Doing, Ending, Event, Note, Outcome, SCHEMA_VERSION, Step};
 use crate::images::{CredentialSource, ImageError, ImageLock, LockedImage, PullPolicy, Retries};
-use crate::report::table;
+use crate::report::output_size::output_width;
+use crate::report::table::table;
 use crate::settings::{ImageSettings, ImagesAction, ImagesSettings};
 use crate::stack::{Container, ImageRef, Recipe, Stack};
 
@@ -195,7 +196,7 @@ async fn list(context: &Context, stack: &Stack, connection: &Connection, lock: &
     context.reporter.data(&document, || {
         let rows: Vec<Vec<String>> = listed.iter().map(Listed::as_row).collect();
         let headers = ["IMAGE", "FROM", "STATE", "LOCK", "PLATFORM", "SIZE"];
-        table::table(&headers, &rows, table::output_width())
+        table(&headers, &rows, output_width())
     })
 }
 

@@ -14,7 +14,7 @@ use crate::engine::{Engine, Follow};
 use crate::error::{Diagnose, Result};
 use crate::events::SCHEMA_VERSION;
 use crate::exit_code::ExitCode;
-use crate::report::table::printable_line;
+use crate::report::printable::printable_line;
 use crate::stack::ServiceName;
 
 /// How many pieces of a log may wait to be shown.

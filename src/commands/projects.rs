@@ -15,7 +15,9 @@ use crate::commands::project::Project;
 use crate::error::Result;
 use crate::events::{Note, SCHEMA_VERSION};
 use crate::plan::{Observed, ServiceState, SupervisorState};
-use crate::report::{duration, table};
+use crate::report::duration;
+use crate::report::output_size::output_width;
+use crate::report::table::table;
 use crate::stack::ServiceName;
 use crate::stack::project::ProjectName;
 use crate::state::ProjectFolder;
@@ -91,7 +93,7 @@ pub async fn run(context: Context) -> Result<()> {
         }
         let rows: Vec<Vec<String>> = summaries.iter().map(as_row).collect();
         let headers = ["PROJECT", "STATE", "ENGINE", "STACK", "UPTIME", "PORTS"];
-        table::table(&headers, &rows, table::output_width())
+        table(&headers, &rows, output_width())
     })
 }
 

@@ -16,7 +16,9 @@ use crate::exit_code::ExitCode;
 use crate::host_config::Finding;
 use crate::near_names;
 use crate::plan::{Observed, ObservedService, ServiceState, SupervisorState};
-use crate::report::{duration, table};
+use crate::report::duration;
+use crate::report::output_size::output_width;
+use crate::report::table::table;
 use crate::settings::Verbosity;
 use crate::stack::project::ProjectName;
 use crate::stack::{KafkaAddress, Role, Service};
@@ -63,7 +65,7 @@ pub(super) async fn run(context: Context) -> Result<()> {
     let folder = ProjectFolder::new(&context.settings.home, &context.settings.project.value);
     let project = Box::pin(whatever_it_remembers(&context, &folder)).await?;
     let observed = seen(&project).await?;
-    if !folder.is_project() && observed.services.is_empty() {
+    if !folder.is_project() && observed.services.is_empty() && !observed.is_running() {
         return Err(NoProject::of(&folder).into());
     }
     let project_name = context.settings.project.value.clone();
@@ -76,6 +78,12 @@ pub(super) async fn run(context: Context) -> Result<()> {
         SupervisorState::Silent { pid } => context.reporter.emit(Warning::SupervisorSilent {
             project: project_name,
             process: pid,
+            cleaned_up: false,
+        }),
+        SupervisorState::Unrecorded { pid, others } => context.reporter.emit(Warning::Unrecorded {
+            project: project_name,
+            process: pid,
+            others,
             cleaned_up: false,
         }),
         SupervisorState::Absent | SupervisorState::Running { .. } | SupervisorState::Daemon { .. } => {}
@@ -100,7 +108,7 @@ pub(super) async fn run(context: Context) -> Result<()> {
             .map(|(service, absent)| as_row(service, absent, &observed))
             .collect();
         let headers = ["SERVICE", "STATE", "UPTIME", "RESTARTS", "PID", "ADDRESS"];
-        table::table(&headers, &rows, table::output_width())
+        table(&headers, &rows, output_width())
     })
 }
 
@@ -152,6 +160,9 @@ pub(super) fn document(project: &Project, observed: &Observed) -> Value {
             SupervisorState::Running { pid } => json!({ "state": "running", "pid": pid }),
             SupervisorState::Lost { pid } => json!({ "state": "lost", "pid": pid }),
             SupervisorState::Silent { pid } => json!({ "state": "silent", "pid": pid }),
+            SupervisorState::Unrecorded { pid, others } => {
+                json!({ "state": "unrecorded", "pid": pid, "others": others })
+            }
             SupervisorState::Daemon { .. } => json!({ "state": "daemon" }),
         },
         "host_config": project.remembered.host_config.as_ref().map(|own| &own.path),
@@ -196,11 +207,11 @@ fn as_row(service: &Service, absent: Absent<'_>, observed: &Observed) -> Vec<Str
     let is_running = seen.is_some_and(|seen| matches!(seen.state, ServiceState::Running { .. }));
     vec![
         service.name.to_string(),
-        state(seen, absent),
+        state(seen, absent, observed.supervisor),
         seen.filter(|_| is_running)
             .map(uptime)
             .map_or_else(|| "-".to_owned(), duration),
-        seen.map_or_else(|| "-".to_owned(), |seen| seen.restarts.to_string()),
+        restarts(seen, observed).map_or_else(|| "-".to_owned(), |restarts| restarts.to_string()),
         seen.and_then(pid)
             .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
         seen.filter(|_| is_running)
@@ -223,15 +234,21 @@ fn as_json(service: &Service, absent: Absent<'_>, observed: &Observed) -> Value 
             (Some(ServiceState::Exited { .. }), _) => "exited",
             (Some(ServiceState::Leftover { .. }), _) => "leftover",
         },
-        "detail": state(seen, absent),
+        "detail": state(seen, absent, observed.supervisor),
         "pid": seen.and_then(pid),
         "uptime_ms": seen.filter(|_| is_running).map(|seen| uptime(seen).as_millis() as u64),
-        "restarts": seen.map(|seen| seen.restarts),
+        "restarts": restarts(seen, observed),
         "address": seen.filter(|_| is_running).and_then(|seen| address(service, seen)),
     })
 }
 
-fn state(seen: Option<&ObservedService>, absent: Absent<'_>) -> String {
+/// How often it was started again, where that is on record.
+fn restarts(seen: Option<&ObservedService>, observed: &Observed) -> Option<u32> {
+    let is_on_record = !matches!(observed.supervisor, SupervisorState::Unrecorded { .. });
+    seen.filter(|_| is_on_record).map(|seen| seen.restarts)
+}
+
+fn state(seen: Option<&ObservedService>, absent: Absent<'_>, supervisor: SupervisorState) -> String {
     match seen.map(|seen| &seen.state) {
         None => match absent {
             Absent::Stopped => "stopped".to_owned(),
@@ -242,7 +259,10 @@ fn state(seen: Option<&ObservedService>, absent: Absent<'_>) -> String {
         Some(ServiceState::Paused { .. }) => "paused".to_owned(),
         Some(ServiceState::Restarting { exit }) => format!("restarting ({exit})"),
         Some(ServiceState::Exited { exit }) => format!("exited ({exit})"),
-        Some(ServiceState::Leftover { .. }) => "running without a supervisor".to_owned(),
+        Some(ServiceState::Leftover { .. }) => match supervisor {
+            SupervisorState::Unrecorded { .. } => "running, not on record".to_owned(),
+            _ => "running without a supervisor".to_owned(),
+        },
     }
 }
 

@@ -18,7 +18,9 @@ use crate::error::Result;
 use crate::events::SCHEMA_VERSION;
 use crate::input_file;
 use crate::kafka::registry_settings;
-use crate::report::table::{output_width, printable, table};
+use crate::report::output_size::output_width;
+use crate::report::printable::printable;
+use crate::report::table::table;
 use error::SchemasError;
 
 /// How long one request may take.

@@ -6,7 +6,7 @@ use crate::commands::server_watch::ServerWatch;
 use crate::engine::loss::Reliance;
 use crate::error::Result;
 use crate::kafka::{Decoder, Record, Start, Tail, text_of_bytes};
-use crate::report::table::printable;
+use crate::report::printable::printable;
 use crate::stack::Role;
 
 /// Fails when the stack is not running, or the broker does not have the topic.

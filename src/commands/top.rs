@@ -19,7 +19,7 @@ use crate::events::SCHEMA_VERSION;
 use crate::kafka::{GroupLag, lags, list_topics};
 use crate::ksqldb::rows::Item;
 use crate::ksqldb::session::Session;
-use crate::ksqldb::{Client, ddl};
+use crate::ksqldb::{Client, shipped};
 use crate::plan::{Observed, ServiceState};
 use crate::scenario::observation::JoinedRow;
 use crate::waiting::before_next_try;
@@ -116,7 +116,7 @@ async fn follow_rows(client: Client, rows: mpsc::Sender<JoinedRow>) {
     let mut session = Session::default();
     session.set("auto.offset.reset", "latest");
     while !rows.is_closed() {
-        if let Ok(mut stream) = client.query(&ddl::precise_query(), &session).await {
+        if let Ok(mut stream) = client.query(&shipped::precise_query(), &session).await {
             while let Ok(Some(item)) = stream.next().await {
                 let Item::Row(row) = item else { continue };
                 if let Some(row) = JoinedRow::read(&row)

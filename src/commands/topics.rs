@@ -7,7 +7,8 @@ use crate::commands::Context;
 use crate::error::Result;
 use crate::events::SCHEMA_VERSION;
 use crate::kafka::{RECENT, TopicDetails, detail_topics, list_topics};
-use crate::report::table::{output_width, table};
+use crate::report::output_size::output_width;
+use crate::report::table::table;
 use crate::scenario::error::bytes;
 
 /// Fails when the stack is not running or the broker does not answer.

@@ -30,6 +30,8 @@ pub enum Loss {
         /// Its process.
         pid: u32,
     },
+    /// Nothing is on record of it any more, and nobody answers for it.
+    Unrecorded,
     /// What looked after it is gone, and it with it.
     SupervisorEnded {
         /// What was its process.
@@ -50,6 +52,8 @@ impl fmt::Display for Loss {
                 formatter,
                 "is out of reach: the supervisor (process {pid}) does not answer"
             ),
+            Self::Unrecorded => formatter
+                .write_str("is out of reach: nothing is on record of it any more, and nobody answers for it"),
             Self::SupervisorEnded { pid } => write!(
                 formatter,
                 "ended with the supervisor (process {pid}), which was not asked to end"

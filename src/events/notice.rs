@@ -451,6 +451,17 @@ pub enum Warning {
         /// Whether it was ended, and what it looked after, by now.
         cleaned_up: bool,
     },
+    /// Processes of a project run or ran, but nothing on record tells of them, nor does anybody answer for them.
+    Unrecorded {
+        /// The project.
+        project: ProjectName,
+        /// One of them: the supervisor, if it is there.
+        process: u32,
+        /// How many others there are.
+        others: usize,
+        /// Whether they are ended by now.
+        cleaned_up: bool,
+    },
     /// The settings file of the current folder, which nobody named, names a program that is to run.
     ProgramOfFolder {
         /// The file.

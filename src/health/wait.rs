@@ -54,7 +54,7 @@ impl HealthWait<'_> {
         let crash = Crash::default();
         tokio::select! {
             healthy = self.prober.until_healthy(target, &last) => match healthy {
-                Ok(()) => self.tell_mended(target, &crash).await,
+                Ok(()) => self.confirm(target, &crash).await,
                 Err(Hopeless { answer, way_out }) => {
                     let service = target.service.clone();
                     Err(HealthError::Hopeless { service, answer, way_out }.into())
@@ -77,11 +77,19 @@ impl HealthWait<'_> {
         }
     }
 
-    /// Tells of a crash that was mended between two looks, of a service that is healthy now.
-    async fn tell_mended(&self, target: &Target, crash: &Crash) -> Result<()> {
-        if let Some(before) = self.restarts_before
-            && let Some(service) = self.engine.observe_service(&target.service).await?
-            && service.restarts > before
+    /// Looks once more at a service whose probe is content: what is paused can be so by what it said before, and a
+    /// crash that was mended between two looks is told.
+    async fn confirm(&self, target: &Target, crash: &Crash) -> Result<()> {
+        let Some(service) = self.engine.observe_service(&target.service).await? else {
+            return Ok(());
+        };
+        if matches!(service.state, ServiceState::Paused { .. }) {
+            let service = target.service.clone();
+            return Err(HealthError::Paused { service }.into());
+        }
+        if self
+            .restarts_before
+            .is_some_and(|before| service.restarts > before)
         {
             self.tell_once(crash, || Warning::Restarted {
                 service: target.service.clone(),
@@ -205,5 +213,76 @@ pub fn exit_of(service: &ObservedService) -> Option<Exit> {
     match service.state {
         ServiceState::Exited { exit } | ServiceState::Restarting { exit } => Some(exit),
         ServiceState::Running { .. } | ServiceState::Paused { .. } | ServiceState::Leftover { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::fake::FakeEngine;
+    use crate::health::Probing;
+    use crate::plan::ObservedService;
+    use crate::stack::Probe;
+    use crate::stack::project::ProjectName;
+    use crate::state::ProjectFolder;
+
+    /// Finds every service healthy, as the probe of a host does by a line that came before the pause.
+    struct Content;
+
+    impl Prober for Content {
+        fn until_healthy<'a>(&'a self, _: &'a Target, _: &'a LastAnswer) -> Probing<'a> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    struct Unheard;
+
+    impl Listener for Unheard {
+        fn hear(&self, _: Event) {}
+    }
+
+    #[tokio::test]
+    async fn what_is_paused_is_not_healthy_whatever_its_probe_finds() {
+        let home = tempfile::tempdir().expect("a folder");
+        let folder = ProjectFolder::new(home.path(), &ProjectName::default());
+        let service = ServiceName::new("host2");
+        let paused = ObservedService {
+            state: ServiceState::Paused { pid: 1 },
+            config_hash: String::new(),
+            port: None,
+            started_at: 0,
+            restarts: 0,
+            last_exit: None,
+            host_config: None,
+            container: None,
+        };
+        std::fs::create_dir_all(folder.root()).expect("a folder");
+        let state = serde_json::json!({"services": {service.as_str(): paused}});
+        std::fs::write(folder.root().join("fake.json"), state.to_string()).expect("a file");
+        let target = Target {
+            service,
+            probe: Probe::Host,
+            address: String::new(),
+            hostname: "host2".to_owned(),
+            started_at: 0,
+        };
+        let limit = Duration::from_secs(60);
+        let wait = HealthWait {
+            engine: &FakeEngine::new(folder),
+            prober: &Content,
+            listener: &Unheard,
+            deadline: Instant::now() + limit,
+            limit,
+            restarts_before: None,
+            stands_on: &[],
+        };
+        // Who is asked first, the probe or the engine, is by chance.
+        for _ in 0..20 {
+            let failure = wait.until_healthy(&target).await.expect_err("it is paused");
+            assert_eq!(
+                failure.to_string(),
+                "host2 is paused: somebody stopped it without ending it"
+            );
+        }
     }
 }

@@ -3,6 +3,8 @@ use serde_json::{Value, json};
 use super::super::canned_server::{Answer, CannedServer};
 use super::*;
 use crate::error::Failure;
+use crate::host_config::LineFormat;
+use crate::ksqldb::shipped;
 use crate::report::Reporter;
 use crate::settings::{Colour, Format, OutputSettings, Verbosity};
 
@@ -59,29 +61,12 @@ fn report(error: DdlError) -> String {
     text
 }
 
-#[test]
-fn the_sources_are_the_same_in_each_format() {
-    let titles = |format| {
-        let files = pipeline(format);
-        let statements = files
-            .iter()
-            .flat_map(|file| Script::parse(&file.source).statements);
-        statements.map(|statement| statement.title()).collect::<Vec<_>>()
-    };
-    assert_eq!(titles(LineFormat::Json), titles(LineFormat::Avro));
-    for format in [LineFormat::Json, LineFormat::Avro] {
-        let sources = &pipeline(format)[0].source;
-        for topic in SOURCE_TOPICS {
-            assert!(sources.contains(&format!("KAFKA_TOPIC='{topic}'")), "{topic}");
-        }
-        assert_eq!(sources.matches("KAFKA_TOPIC").count(), SOURCE_TOPICS.len());
-    }
-}
-
 #[tokio::test]
 async fn the_shipped_statements_are_submitted_in_order_from_the_beginning_of_the_topics() {
     let server = CannedServer::start(|_, _| created()).await;
-    let submission = submit_to(&server, &pipeline(LineFormat::Json)).await.unwrap();
+    let submission = submit_to(&server, &shipped::files(LineFormat::Json))
+        .await
+        .unwrap();
     assert_eq!(submission.created.len(), 8);
     let requests = server.requests();
     let sent: Vec<(&str, bool)> = requests
@@ -215,15 +200,9 @@ async fn an_interruption_ends_the_submission() {
     let client = Client::new(&server.url).unwrap();
     let cancel = CancellationToken::new();
     cancel.cancel();
-    let error = submit(&client, &pipeline(LineFormat::Json), &quiet(), &cancel)
+    let error = submit(&client, &shipped::files(LineFormat::Json), &quiet(), &cancel)
         .await
         .unwrap_err();
     assert_eq!(error.exit_code(), ExitCode::Interrupted);
     assert!(server.requests().is_empty());
-}
-
-#[test]
-fn the_queries_are_one_statement_each() {
-    assert!(original_query().text.starts_with("select p.host as host"));
-    assert!(precise_query().text.contains("p.host_pid = f.host_pid"));
 }

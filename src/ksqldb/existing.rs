@@ -11,8 +11,9 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::error::Error;
+use super::lexer::Token;
 use super::session::Session;
-use super::statement::{Position, Script, Statement, Token};
+use super::statement::{Position, Script, Statement};
 use crate::events::{Doubt, Doubtful};
 
 /// Words that the server may leave out or put in without a change of meaning.

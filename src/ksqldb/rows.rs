@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::cell::{Cell, cells_of_row};
 use super::error::ServerError;
+use super::object_scanner::ObjectScanner;
 use super::schema::{self, Column};
 
 /// An item of an answer.
@@ -121,8 +122,8 @@ impl Decoder {
                     push_item(&self.buffer[start..end], &mut self.items)?;
                     consumed = end;
                 }
-                if consumed == 0 && scanner.start.is_none() {
-                    consumed = scanner.at;
+                if consumed == 0 {
+                    consumed = scanner.seen_between();
                 }
                 self.buffer.drain(..consumed);
                 scanner.shift(consumed);
@@ -148,7 +149,7 @@ impl Decoder {
     /// Says that no more bytes come. Whether the answer was complete: an array that was closed, or text.
     pub fn finish(&mut self) -> bool {
         match &self.format {
-            Format::Array(scanner) => scanner.is_closed,
+            Format::Array(scanner) => scanner.is_closed(),
             Format::Lines => {
                 let line = std::mem::take(&mut self.buffer);
                 push_line(&line, &mut self.items);
@@ -224,7 +225,7 @@ fn read_row(row: &Value, object: &[u8]) -> Option<Row> {
     })
 }
 
-fn excerpt(bytes: &[u8]) -> String {
+pub(super) fn excerpt(bytes: &[u8]) -> String {
     let mut excerpt: String = String::from_utf8_lossy(&bytes[..bytes.len().min(160)])
         .chars()
         .take(60)
@@ -233,79 +234,6 @@ fn excerpt(bytes: &[u8]) -> String {
         excerpt.push('…');
     }
     excerpt
-}
-
-/// Finds the objects of an array in a growing buffer, looking at every byte once.
-#[derive(Debug, Default)]
-struct ObjectScanner {
-    /// The next byte to look at.
-    at: usize,
-    /// Where the current object began.
-    start: Option<usize>,
-    depth: usize,
-    in_string: bool,
-    escaped: bool,
-    is_open: bool,
-    is_closed: bool,
-}
-
-impl ObjectScanner {
-    /// The bounds of the next whole object in `buffer`.
-    fn next_object(&mut self, buffer: &[u8]) -> Result<Option<(usize, usize)>, Malformed> {
-        while let Some(&byte) = buffer.get(self.at) {
-            self.at += 1;
-            let Some(start) = self.start else {
-                self.between_objects(byte, buffer)?;
-                continue;
-            };
-            if self.in_string {
-                match byte {
-                    _ if self.escaped => self.escaped = false,
-                    b'\\' => self.escaped = true,
-                    b'"' => self.in_string = false,
-                    _ => {}
-                }
-                continue;
-            }
-            match byte {
-                b'"' => self.in_string = true,
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' => {
-                    self.depth -= 1;
-                    if self.depth == 0 {
-                        self.start = None;
-                        return Ok(Some((start, self.at)));
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(None)
-    }
-
-    fn between_objects(&mut self, byte: u8, buffer: &[u8]) -> Result<(), Malformed> {
-        match byte {
-            b' ' | b'\t' | b'\r' | b'\n' | b',' => {}
-            b'[' if !self.is_open => self.is_open = true,
-            b']' if self.is_open && !self.is_closed => self.is_closed = true,
-            b'{' if !self.is_closed => {
-                self.start = Some(self.at - 1);
-                self.depth = 1;
-            }
-            _ => {
-                return Err(Malformed::NotAnObject {
-                    excerpt: excerpt(&buffer[self.at - 1..]),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// The first `consumed` bytes of the buffer are gone.
-    fn shift(&mut self, consumed: usize) {
-        self.at -= consumed;
-        self.start = self.start.map(|start| start - consumed);
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@
 
 use serde_json::{Map, Value};
 
-use super::statement::{Statement, Token};
+use super::lexer::Token;
+use super::statement::Statement;
 use crate::events::SessionChange;
 
 /// Properties and variables.

@@ -34,7 +34,9 @@ impl Observed {
     /// Whether the project is up, or a part of it.
     pub fn is_running(&self) -> bool {
         match self.supervisor {
-            SupervisorState::Running { .. } | SupervisorState::Silent { .. } => true,
+            SupervisorState::Running { .. }
+            | SupervisorState::Silent { .. }
+            | SupervisorState::Unrecorded { .. } => true,
             SupervisorState::Daemon { .. } => !self.services.is_empty(),
             SupervisorState::Absent | SupervisorState::Lost { .. } => false,
         }
@@ -69,6 +71,13 @@ pub enum SupervisorState {
     Silent {
         /// Its process.
         pid: u32,
+    },
+    /// Processes of the project run, but nothing on record tells of them, nor does anybody answer for them.
+    Unrecorded {
+        /// The supervisor, if it is one of them; else any of them.
+        pid: u32,
+        /// How many others there are.
+        others: usize,
     },
     /// It is the Docker daemon, which is not ours to start.
     Daemon {

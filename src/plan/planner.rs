@@ -253,6 +253,7 @@ impl Planner<'_> {
         let (action, cause) = match observed.supervisor {
             SupervisorState::Running { .. }
             | SupervisorState::Silent { .. }
+            | SupervisorState::Unrecorded { .. }
             | SupervisorState::Daemon {
                 network: NetworkState::Present,
             } => return None,

@@ -5,7 +5,8 @@
 
 use serde_json::{Map, Value};
 
-use super::table::{printable, table};
+use super::printable::printable;
+use super::table::table;
 use super::wrapping::wrap;
 use crate::ksqldb::Entity;
 

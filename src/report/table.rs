@@ -7,10 +7,9 @@
 //! that lines can be searched. What values contain never reaches the terminal as a control sequence. Pure: text in,
 //! text out.
 
-use std::io::{IsTerminal, stdout};
-
 use unicode_width::UnicodeWidthStr;
 
+use crate::report::printable::printable;
 use crate::report::wrapping::{longest_word, wrap};
 
 /// Between two columns.
@@ -19,34 +18,6 @@ const GAP: &str = "  ";
 const NARROWEST: usize = 8;
 /// A value is cut after this many lines: enough for a command line, too few to bury the rest.
 const MOST_LINES: usize = 12;
-
-/// How wide standard output is: the terminal's width, else `COLUMNS` where it is set, else unlimited.
-pub fn output_width() -> Option<usize> {
-    let terminal = || {
-        let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
-        (size.ws_col > 0).then_some(usize::from(size.ws_col))
-    };
-    let variable = || {
-        let columns = std::env::var("COLUMNS").ok()?.parse().ok()?;
-        (columns > 0).then_some(columns)
-    };
-    if stdout().is_terminal() {
-        terminal().or_else(variable)
-    } else {
-        variable()
-    }
-}
-
-/// Whether somebody looks at standard output on a terminal.
-pub fn output_is_terminal() -> bool {
-    stdout().is_terminal()
-}
-
-/// How many lines standard output shows at a time, where it is a terminal.
-pub fn output_height() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
-    (size.ws_row > 0).then_some(usize::from(size.ws_row))
-}
 
 /// How the rows of a table are laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -306,33 +277,6 @@ fn side_by_side(cells: &[String], widths: &[usize], wraps: bool) -> String {
     lines.join("\n")
 }
 
-/// A text that can do nothing to a terminal: control characters, and those that change the direction of
-/// writing, are spelled out.
-pub fn printable(text: &str) -> String {
-    let is_harmful = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(is_harmful) {
-        return text.to_owned();
-    }
-    let mut printable = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_harmful(c) {
-            printable.extend(c.escape_default());
-        } else {
-            printable.push(c);
-        }
-    }
-    printable
-}
-
-/// The same of a line of a log, in which tabs are usual and do no harm.
-pub fn printable_line(line: &str) -> String {
-    let parts: Vec<String> = line.split('\t').map(printable).collect();
-    parts.join("\t")
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -445,18 +389,6 @@ mod tests {
                 .count(),
             3,
             "the head, and the row"
-        );
-    }
-
-    #[test]
-    fn values_cannot_steer_the_terminal() {
-        assert_eq!(
-            printable("a\u{1b}[31m\nb\u{202e}\té"),
-            "a\\u{1b}[31m\\nb\\u{202e}\\té"
-        );
-        assert_eq!(
-            printable_line("\tat x\u{1b}]0;title\u{7}\r"),
-            "\tat x\\u{1b}]0;title\\u{7}\\r"
         );
     }
 

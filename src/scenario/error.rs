@@ -193,7 +193,7 @@ impl Diagnose for ScenarioError {
             | Self::NoKsqldb { .. } => ExitCode::NotRunning,
             Self::Lost { lost } => match lost.loss {
                 // As every verb that needs it says.
-                Loss::SupervisorSilent { .. } => ExitCode::NotHealthy,
+                Loss::SupervisorSilent { .. } | Loss::Unrecorded => ExitCode::NotHealthy,
                 _ => ExitCode::NotRunning,
             },
             Self::QueryRejected { .. } => ExitCode::StatementRejected,
@@ -234,6 +234,7 @@ impl Diagnose for ScenarioError {
                     format!("`kill -CONT {pid}` lets it go on where it was stopped; then run the scenario again"),
                     "`osqdemo down` ends it and everything it looks after".to_owned(),
                 ],
+                Loss::Unrecorded => vec!["only `osqdemo down` can end what runs; then `osqdemo up` starts anew".to_owned()],
                 Loss::Paused => vec!["`osqdemo up` lets it go on; then run the scenario again".to_owned()],
                 _ => vec!["`osqdemo up` starts what is missing; then run the scenario again".to_owned()],
             },

@@ -19,7 +19,7 @@ use crate::events::{Doubtful, Listener, Warning};
 use crate::kafka::{Decoder, KafkaError, Start, Tail};
 use crate::ksqldb::session::Session;
 use crate::ksqldb::statement::Script;
-use crate::ksqldb::{Client, Error, ddl};
+use crate::ksqldb::{Client, Error, shipped};
 use crate::stack::Endpoints;
 
 /// How long ksqlDB may take from accepting a push query to reading for it.
@@ -84,8 +84,8 @@ impl Pipeline {
         let mut queries = JoinSet::new();
         let mut reopen = HashMap::new();
         for (join, statement) in [
-            (Join::Original, ddl::original_query()),
-            (Join::Precise, ddl::precise_query()),
+            (Join::Original, shipped::original_query()),
+            (Join::Precise, shipped::precise_query()),
         ] {
             let notify = Arc::new(Notify::new());
             reopen.insert(join, Arc::clone(&notify));
@@ -193,7 +193,7 @@ impl Pipeline {
 
 /// What is missing of the pipeline, if that is so and can be told; else what was seen of it.
 async fn incomplete(client: &Client, seen: ScenarioError) -> ScenarioError {
-    match ddl::missing(client).await {
+    match shipped::missing(client).await {
         Ok(streams) if !streams.is_empty() => ScenarioError::MissingStreams { streams },
         _ => seen,
     }
@@ -205,7 +205,7 @@ async fn stopped_queries(client: &Client) -> std::result::Result<Vec<Doubtful>, 
     let deadline = Instant::now() + AWAY_AT_MOST;
     loop {
         look.tick().await;
-        match ddl::stopped_queries(client).await {
+        match shipped::stopped_queries(client).await {
             Err(error) if error.is_transient() && Instant::now() < deadline => {}
             // While it starts, a server does not know its queries yet.
             Ok(stopped) if !stopped.is_empty() && !is_started(client).await && Instant::now() < deadline => {}

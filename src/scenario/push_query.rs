@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
     use crate::ksqldb::canned_server::{Answer, CannedServer};
-    use crate::ksqldb::ddl;
+    use crate::ksqldb::shipped;
 
     const HEADER: &str =
         "[{\"header\":{\"queryId\":\"q\",\"schema\":\"`HOST` STRING, `PROC` STRING, `FILE` STRING\"}},\n";
@@ -158,7 +158,7 @@ mod tests {
         let query = PushQuery {
             client: Client::new(&server.url).unwrap(),
             join: Join::Original,
-            statement: ddl::original_query(),
+            statement: shipped::original_query(),
             reopen: Arc::new(Notify::new()),
             events,
         };

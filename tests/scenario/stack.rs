@@ -10,7 +10,7 @@ use std::time::Duration;
 use osqdemo::engine::{ExecOutput, HostExec};
 use osqdemo::error::Result;
 use osqdemo::host_config::LineFormat;
-use osqdemo::ksqldb::{Client, ddl};
+use osqdemo::ksqldb::{Client, ddl, shipped};
 use osqdemo::report::Reporter;
 use osqdemo::settings::{Colour, Format, OutputSettings, Verbosity};
 use osqdemo::stack::{Cluster, Endpoints, HttpService, ServiceName};
@@ -73,7 +73,7 @@ impl TestStack {
         stack.until_healthy(&client).await;
         for _ in 0..2 {
             let cancel = CancellationToken::new();
-            ddl::submit(&client, &ddl::pipeline(LineFormat::Json), &quiet(), &cancel)
+            ddl::submit(&client, &shipped::files(LineFormat::Json), &quiet(), &cancel)
                 .await
                 .expect("the statements are accepted, also the second time");
         }

@@ -6,9 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use osqdemo::ksqldb::ddl;
 use osqdemo::ksqldb::rows::Item;
 use osqdemo::ksqldb::session::Session;
+use osqdemo::ksqldb::shipped;
 use osqdemo::ksqldb::{Client, RowStream};
 use osquery_protocol::fake::{FakeExtension, FakeOsqueryd};
 use osquery_protocol::plugin::LoggerRequest;
@@ -47,7 +47,7 @@ pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
     runtime.block_on(async {
         let client = Client::of(&endpoints.ksqldb).map_err(|error| anyhow::anyhow!("{error}"))?;
         let mut rows = client
-            .query(&ddl::precise_query(), &Session::default())
+            .query(&shipped::precise_query(), &Session::default())
             .await
             .map_err(|error| anyhow::anyhow!("{error}"))?;
         rows.header().await.map_err(|error| anyhow::anyhow!("{error}"))?;

@@ -29,8 +29,14 @@ async function go() {
     else link.removeAttribute('aria-current');
   });
   if (!view) { fill(main, h('p', { class: 'empty' }, 'There is no such view. ', h('a', { href: '#/', text: 'The pipeline' }))); return; }
-  const { show, title } = await import(`./views/${view}.js`);
+  const module = await import(`./views/${view}.js`).catch((error) => error);
   if (mine !== serial) return;
+  if (module instanceof Error) {
+    // A browser drops what it is loading when the network changes under it, and does not ask for it again by itself.
+    fill(main, h('p', { class: 'error', role: 'alert' }, `This view could not be loaded: ${module.message} `, h('button', { type: 'button', text: 'Load the page again', onclick: () => location.reload() })));
+    return;
+  }
+  const { show, title } = module;
   document.title = `${[title, steps[1]].filter(Boolean).join(' · ')} – osqdemo`;
   // Each view gets an element of its own, so that a late answer cannot write into the next one.
   const root = h('div', { 'data-view': view });

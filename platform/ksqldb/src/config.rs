@@ -31,6 +31,8 @@ pub struct Config {
     pub request_deadline: Duration,
     /// How many WebSockets may be open at a time.
     pub most_websockets: usize,
+    /// What the rows of a store may take, in bytes (`--store-size`). A query whose store takes more fails.
+    pub store_size: usize,
 }
 
 impl Config {
@@ -50,6 +52,7 @@ impl Config {
             past_commands: 1_000,
             request_deadline: Duration::from_secs(30),
             most_websockets: 200,
+            store_size: 1024 * 1024 * 1024,
         }
     }
 

@@ -41,6 +41,16 @@ pub(crate) enum RegistryError {
 }
 
 impl RegistryError {
+    /// Whether it gave no answer at all.
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(self, Self::Client(ClientError::Away { .. }) | Self::Internal(_))
+    }
+
+    /// Whether it has nothing of that name.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Client(error) if error.is_not_found())
+    }
+
     /// Whether the same question may be answered later. A registry that does not let one in may do so one day.
     fn may_pass(&self) -> bool {
         match self {
@@ -179,7 +189,7 @@ impl Registry {
         let subject = subject.to_owned();
         let deleted = self.ask(move |client| client.delete(&subject)).await;
         match deleted {
-            Err(RegistryError::Client(error)) if error.is_not_found() => Ok(()),
+            Err(error) if error.is_not_found() => Ok(()),
             other => other,
         }
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rdkafka::consumer::Consumer;
 use rdkafka::message::Message;
 use serde_json::{Value, json};
-use support::{Broker, DEADLINE, Server, next_record, produce, value_of};
+use support::{Broker, DEADLINE, Registry, Server, next_record, produce, value_of};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -69,6 +69,55 @@ async fn statements_and_rows_over_http2() {
     while let Some(end) = timeout(DEADLINE, response.body_mut().data()).await.unwrap() {
         assert_eq!(end.unwrap(), "");
     }
+    connection.abort();
+    broker.stop().await;
+}
+
+/// The schema of a row is registered again where somebody has deleted its subject while a client inserts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_outlive_the_subject_of_their_schema() {
+    let broker = Broker::start().await;
+    let registry = Registry::start(&broker).await;
+    let server = Server::start_registered(&broker, &registry.url()).await;
+    server
+        .ksql("CREATE STREAM s (n INT) WITH (kafka_topic='s', value_format='AVRO', partitions=1);")
+        .await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(format!("http://{}/inserts-stream", server.address))
+        .body(())
+        .unwrap();
+    let mut ready = client.ready().await.unwrap();
+    let (response, mut rows) = ready.send_request(request, false).unwrap();
+    rows.send_data(Bytes::from_static(b"{\"target\":\"s\"}\n{\"n\":1}\n"), false)
+        .unwrap();
+    let mut response = timeout(DEADLINE, response).await.unwrap().unwrap();
+    let mut acknowledged = async || {
+        let data = timeout(DEADLINE, response.body_mut().data()).await.unwrap();
+        let line: Value = serde_json::from_slice(&data.unwrap().unwrap()).unwrap();
+        assert_eq!(line["status"], "ok", "{line}");
+    };
+    acknowledged().await;
+    let (status, _) = registry.ask("DELETE", "/subjects/s-value", None).await;
+    assert_eq!(status, 200);
+    let began = std::time::Instant::now();
+    while registry.ask("GET", "/subjects", None).await.1 == json!([]) {
+        assert!(began.elapsed() < DEADLINE, "nothing is registered");
+        rows.send_data(Bytes::from_static(b"{\"n\":2}\n"), false).unwrap();
+        acknowledged().await;
+    }
+    assert_eq!(registry.latest("s-value").await["fields"][0]["name"], "N");
+    // A registry that is away ends no stream whose schema is known, however often it was looked for.
+    registry.stop().await;
+    let began = std::time::Instant::now();
+    while began.elapsed() < std::time::Duration::from_millis(2_500) {
+        rows.send_data(Bytes::from_static(b"{\"n\":3}\n"), false).unwrap();
+        acknowledged().await;
+    }
+    server.stop().await;
     connection.abort();
     broker.stop().await;
 }

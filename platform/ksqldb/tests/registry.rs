@@ -600,7 +600,11 @@ async fn a_source_and_its_topic_go_while_the_registry_is_away() {
     server
         .ksql("CREATE STREAM first (a INT) WITH (kafka_topic='t', value_format='AVRO', partitions=1);")
         .await;
-    registry.stop().await;
+    server
+        .ksql("CREATE STREAM second (a INT) WITH (kafka_topic='u', value_format='AVRO', partitions=1);")
+        .await;
+    let address = registry.stop().await;
+    server.ksql("DROP STREAM second DELETE TOPIC;").await;
     let drop = server.ksql("DROP STREAM first DELETE TOPIC;").await;
     assert_eq!(drop[0]["commandStatus"]["status"], "SUCCESS", "{drop}");
     let warning = drop[0]["warnings"][0]["message"].as_str().unwrap();
@@ -612,7 +616,51 @@ async fn a_source_and_its_topic_go_while_the_registry_is_away() {
     assert_eq!(left[0]["streams"], json!([]));
     let topics = left[1]["topics"].as_array().unwrap();
     assert!(topics.iter().all(|topic| topic["name"] != "t"), "{left}");
+    topic(&server, "u").await;
     server.stop().await;
+
+    // The next start finds what is left, as after a crash between the end of the topic and that of its subjects: not
+    // where somebody has made the topic again, and no more once it is gone.
+    let registry = Registry::start_at(&broker, address).await;
+    let subjects = async || registry.ask("GET", "/subjects", None).await.1;
+    assert_eq!(subjects().await, json!(["t-value", "u-value"]));
+    let server = Server::start_registered(&broker, &registry.url()).await;
+    assert_eq!(subjects().await, json!(["u-value"]));
+    server.stop().await;
+    registry.register("t-value", &json!({"type": "string"})).await;
+    let server = Server::start_registered(&broker, &registry.url()).await;
+    assert_eq!(subjects().await, json!(["t-value", "u-value"]));
+    server.stop().await;
+    registry.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_subjects_takes_no_number_of_a_request() {
+    let broker = Broker::start().await;
+    let registry = Registry::start(&broker).await;
+    let server = Server::start_registered(&broker, &registry.url()).await;
+    let made = server
+        .ksql(
+            "CREATE STREAM a (n INT) WITH (kafka_topic='a', value_format='AVRO', partitions=1); \
+             CREATE STREAM b (n INT) WITH (kafka_topic='b', value_format='AVRO', partitions=1);",
+        )
+        .await;
+    let last = made[1]["commandSequenceNumber"].as_i64().unwrap();
+    let query = last + 2;
+    let answers = server
+        .ksql(&format!(
+            "DROP STREAM a DELETE TOPIC; CREATE STREAM c AS SELECT * FROM b; TERMINATE CSAS_C_{query};"
+        ))
+        .await;
+    assert_eq!(
+        answers[2]["commandStatus"]["message"], "Query terminated.",
+        "{answers}"
+    );
+    let (_, subjects) = registry.ask("GET", "/subjects", None).await;
+    assert_eq!(subjects, json!(["C-value", "b-value"]));
+    server.stop().await;
+    registry.stop().await;
     broker.stop().await;
 }
 

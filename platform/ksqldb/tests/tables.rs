@@ -102,6 +102,58 @@ async fn an_aggregate_goes_on_where_it_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_query_whose_store_is_full_says_so_and_goes_on_where_there_is_more_room() {
+    const KEYS: usize = 400;
+    let broker = Broker::start().await;
+    let server = Server::start_with(broker.address, |config| config.store_size = 32 * 1024).await;
+    server.ready().await;
+    server
+        .ksql(
+            "CREATE STREAM s (k STRING KEY, v INT) WITH (kafka_topic='s', value_format='JSON', partitions=1);
+             CREATE TABLE o AS SELECT k, COUNT(*) AS n FROM s GROUP BY k;
+             CREATE STREAM c AS SELECT * FROM s;",
+        )
+        .await;
+    let producer = broker.producer();
+    for key in 0..KEYS {
+        produce_at(&producer, "s", Some(&key.to_string()), r#"{"V":1}"#, Some(1000)).await;
+    }
+    let deadline = Instant::now() + DEADLINE;
+    let reason = loop {
+        let answers = server.ksql("EXPLAIN CTAS_O_1;").await;
+        let query = &answers[0]["queryDescription"];
+        if let Some(reason) = query["queryErrors"][0]["errorMessage"].as_str() {
+            assert_eq!(query["state"], "ERROR");
+            break reason.to_owned();
+        }
+        assert!(Instant::now() < deadline, "{query}");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    };
+    assert!(reason.contains("take more than 0 MiB; hint:"), "{reason}");
+    assert!(
+        reason.ends_with("`serve ksqldb --store-size` allows more"),
+        "{reason}"
+    );
+    // The other query goes on.
+    let reader = broker.reader("C");
+    for _ in 0..KEYS {
+        next_record(&reader).await;
+    }
+    server.stop().await;
+
+    let server = Server::start(&broker).await;
+    let last = (KEYS - 1).to_string();
+    let sql = format!("SELECT * FROM o WHERE k = '{last}';");
+    eventually(&server, &sql, &[json!([last, 1])]).await;
+    // Each once: what was counted before was kept.
+    let all = rows(&server, "SELECT * FROM o;").await;
+    assert_eq!(all.len(), KEYS);
+    assert!(all.iter().all(|row| row[1] == 1), "{all:?}");
+    server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_are_being_restored_are_waited_for_and_then_told_to_be_so() {
     let gate = Gate::before_topics("-changelog").await;
     let server = Server::start_for(gate.address).await;

@@ -11,7 +11,7 @@ use crate::error::Diagnose;
 use crate::events::{Failed, Note, Warning};
 use crate::exit_code::ExitCode;
 use crate::kafka::{self, KafkaError, NotRemoved};
-use crate::ksqldb::{Client, ddl};
+use crate::ksqldb::{Client, shipped};
 use crate::stack::{HttpService, KafkaAddress};
 use crate::state::MadeOutside;
 
@@ -144,7 +144,7 @@ async fn drop_statements(ksqldb: &HttpService, made: &MadeOutside) -> Result<Vec
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let dropping = async { ddl::drop_existing(&Client::of(ksqldb)?, names).await };
+    let dropping = async { shipped::drop_existing(&Client::of(ksqldb)?, names).await };
     dropping.await.map_err(|error| Left::Statements {
         url: ksqldb.url.clone(),
         reason: error.to_string(),

@@ -82,7 +82,7 @@ fn stream_name(topic: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ksqldb::ddl::pipeline;
+    use crate::ksqldb::shipped;
 
     #[test]
     fn the_stream_is_named_after_the_topic() {
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_shape_is_that_of_the_pipelines_sources() {
-        let sources = &pipeline(LineFormat::Json)[0].source;
+        let sources = &shipped::files(LineFormat::Json)[0].source;
         assert_eq!(
             sources.matches(SHAPE).count(),
             sources.matches("CREATE STREAM").count()

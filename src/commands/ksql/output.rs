@@ -12,7 +12,8 @@ use super::KsqlCommandError;
 use crate::error::{Failure, Result};
 use crate::ksqldb::rows::Header;
 use crate::report::Reporter;
-use crate::report::table::{Layout, output_width};
+use crate::report::output_size::output_width;
+use crate::report::table::Layout;
 use crate::settings::Format;
 
 /// The widest column that can be asked for.

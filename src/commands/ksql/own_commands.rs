@@ -11,7 +11,7 @@ use crate::input_file;
 use crate::ksqldb::Client;
 use crate::ksqldb::ddl::StatementFile;
 use crate::ksqldb::statement::Position;
-use crate::report::table::{output_is_terminal, output_width};
+use crate::report::output_size::{output_is_terminal, output_width};
 
 /// How deep scripts may run each other.
 const DEEPEST: usize = 8;

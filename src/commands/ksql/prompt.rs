@@ -25,7 +25,7 @@ use crate::error::Result;
 use crate::events::Note;
 use crate::ksqldb::Client;
 use crate::ksqldb::ddl::StatementFile;
-use crate::report::table::output_width;
+use crate::report::output_size::output_width;
 
 const PROMPT: &str = "ksql> ";
 /// What a line of a statement begins with that is not its first.

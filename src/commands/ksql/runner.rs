@@ -20,7 +20,9 @@ use crate::ksqldb::statement::{Kind, Statement};
 use crate::ksqldb::{Client, Error};
 use crate::report::Reporter;
 use crate::report::entity::{cell, entity_text};
-use crate::report::table::{Layout, output_width, printable, table};
+use crate::report::output_size::output_width;
+use crate::report::printable::printable;
+use crate::report::table::{Layout, table};
 use crate::settings::Format;
 use crate::waiting::{UNFELT, telling_when_felt};
 

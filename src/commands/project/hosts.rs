@@ -53,6 +53,7 @@ impl ProjectHosts {
                 verb: verb.to_owned(),
             }),
             (SupervisorState::Silent { pid }, _) => Some(Loss::SupervisorSilent { pid }),
+            (SupervisorState::Unrecorded { .. }, _) => Some(Loss::Unrecorded),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@ use osqdemo_registry_client::{ClientError, SettingsError};
 
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
-use crate::report::table::printable;
+use crate::report::printable::printable;
 
 /// Why there is no answer, or not the one that was hoped for.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use osqdemo_registry_client::{Client, ClientError, SchemaType};
 use serde::Serialize;
 
-use crate::report::table::printable;
+use crate::report::printable::printable;
 
 /// How many subjects are looked at: each costs three requests.
 const MOST_SUBJECTS: usize = 10_000;

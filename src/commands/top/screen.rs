@@ -3,7 +3,8 @@
 
 use crate::error::Result;
 use crate::report::Reporter;
-use crate::report::table::{output_height, output_is_terminal, output_width, table};
+use crate::report::output_size::{output_height, output_is_terminal, output_width};
+use crate::report::table::table;
 use crate::settings::Format;
 
 use super::Look;

@@ -9,7 +9,7 @@ use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::host_config;
 use crate::kafka::{self, Inventory, KafkaError};
-use crate::ksqldb::{Client, ddl};
+use crate::ksqldb::{Client, shipped};
 use crate::settings::{Source, Statements};
 use crate::stack::{HttpService, KafkaAddress, ServiceName};
 use crate::state::MadeOutside;
@@ -108,7 +108,7 @@ impl Up<'_> {
 
     /// Puts on record which streams and tables are about to be made on a ksqlDB server outside of the stack.
     pub(super) async fn note_sources(&self, ksqldb: &HttpService) -> Result<()> {
-        let missing = ddl::missing(&Client::of(ksqldb)?).await?;
+        let missing = shipped::missing(&Client::of(ksqldb)?).await?;
         if missing.is_empty() {
             return Ok(());
         }
@@ -129,8 +129,8 @@ impl Up<'_> {
         let are_submitted =
             self.request.settings.statements.value != Statements::None && self.project.has_ksqldb();
         let of_statements = are_submitted.then(|| {
-            let sources = ddl::SOURCE_TOPICS.map(str::to_owned);
-            ddl::sink_topics().into_iter().chain(sources)
+            let sources = shipped::SOURCE_TOPICS.map(str::to_owned);
+            shipped::sink_topics().into_iter().chain(sources)
         });
         of_hosts
             .chain([DEAD_LETTERS.to_owned()])

@@ -7,7 +7,7 @@ use osqdemo_registry_client::{Client, Part, Settings, SubjectNames};
 use tokio::task::spawn_blocking;
 
 use crate::kafka::registry_settings;
-use crate::ksqldb::ddl::SOURCE_TOPICS;
+use crate::ksqldb::shipped::SOURCE_TOPICS;
 use crate::stack::HttpService;
 use crate::waiting::poll;
 

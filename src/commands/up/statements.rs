@@ -12,7 +12,7 @@ use crate::execute::{Execution, Waited};
 use crate::exit_code::ExitCode;
 use crate::host_config::LineFormat;
 use crate::ksqldb::client::Client;
-use crate::ksqldb::ddl;
+use crate::ksqldb::{ddl, shipped};
 use crate::quantity::duration;
 use crate::settings::Statements;
 use crate::stack::{HttpService, Role};
@@ -115,7 +115,7 @@ impl Up<'_> {
         let Self { context, limit, .. } = *self;
         let client = Client::of(ksqldb)?;
         let format = self.request.settings.format.value;
-        let files = ddl::pipeline(format);
+        let files = shipped::files(format);
         if format == LineFormat::Avro {
             self.await_schemas(execution).await?;
         }

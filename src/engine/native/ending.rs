@@ -9,7 +9,7 @@ use super::control::{Record, Records, Request};
 use super::observed::Liveness;
 use super::{ENDING_LIMIT, NativeEngine, NativeError, STOP_MARGIN};
 use crate::error::Result;
-use crate::process::{self, Ending};
+use crate::process::{self, Ending, SERVICE_VARIABLE};
 use crate::stack::ServiceName;
 
 /// How long what a lost supervisor has left may take to end by itself. Its lifeline was cut when the supervisor went, and
@@ -63,7 +63,18 @@ impl NativeEngine {
             }
         }
         // What no record knows, as of a record that a power cut has damaged.
-        process::kill_of_project(self.folder.root());
+        let deadline = Instant::now() + KILLED_WITHIN;
+        for process in process::kill_of_project(self.folder.root()) {
+            let service = process::environment_variable(process.pid, SERVICE_VARIABLE);
+            let left = deadline.saturating_duration_since(Instant::now());
+            if process.ended(left).await == Ending::StillThere {
+                return Err(NativeError::Unkillable {
+                    service: ServiceName::new(service.as_deref().unwrap_or("supervisor")),
+                    pid: process.pid,
+                }
+                .into());
+            }
+        }
         if self.folder.exists()? {
             self.folder.remove_run_files()?;
         }

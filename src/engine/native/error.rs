@@ -29,6 +29,20 @@ pub enum NativeError {
         /// Why, as far as it is known.
         reason: Silence,
     },
+    /// Processes of the project run, but nothing on record tells of them, nor does anybody answer for them.
+    #[error(
+        "{} of project `{project}` run{}, of which nothing is on record, and for which nobody answers",
+        processes(*pid, *others),
+        if *others == 0 { "s" } else { "" }
+    )]
+    Unrecorded {
+        /// The project.
+        project: ProjectName,
+        /// One of them: the supervisor, if it is there.
+        pid: u32,
+        /// How many others there are.
+        others: usize,
+    },
     /// There is no way to the supervisor.
     #[error("failed to ask the supervisor of project `{project}`: {source}")]
     Unreachable {
@@ -73,6 +87,15 @@ pub enum NativeError {
     },
 }
 
+/// Names one of several processes, and counts the others.
+pub fn processes(named: u32, others: usize) -> String {
+    match others {
+        0 => format!("process {named}"),
+        1 => format!("process {named} and another one"),
+        _ => format!("process {named} and {others} others"),
+    }
+}
+
 /// Why a supervisor does not answer.
 #[derive(Debug)]
 pub enum Silence {
@@ -99,7 +122,7 @@ impl Diagnose for NativeError {
         match self {
             Self::Supervisor { .. } | Self::Refused { .. } => ExitCode::Start,
             Self::NotRunning { .. } | Self::Lost { .. } => ExitCode::NotRunning,
-            Self::Silent { .. } => ExitCode::NotHealthy,
+            Self::Silent { .. } | Self::Unrecorded { .. } => ExitCode::NotHealthy,
             Self::Unreachable { .. } | Self::Unkillable { .. } => ExitCode::Internal,
         }
     }
@@ -121,6 +144,9 @@ impl Diagnose for NativeError {
             ],
             Self::Silent { .. } => {
                 vec!["`osqdemo down` ends it and everything it looks after".to_owned()]
+            }
+            Self::Unrecorded { .. } => {
+                vec!["only `osqdemo down` can end what runs; then `osqdemo up` starts anew".to_owned()]
             }
             _ => Vec::new(),
         }

@@ -37,11 +37,11 @@ use crate::engine::{Answer, CallerStreams, Engine, Entered, ExecOutput, Follow, 
 use crate::error::Result;
 use crate::host_config::{self, HostConfig};
 use crate::plan::{Observed, ObservedService, ServiceSpec};
-use crate::process::PROJECT_VARIABLE;
+use crate::process::{PROJECT_VARIABLE, SERVICE_VARIABLE};
 use crate::stack::{HttpService, ImageRef, Properties, Recipe, Role, ServiceName};
 use crate::state::{CONTROL_SOCKET, ProjectFolder, StateError, private_folder};
 
-pub use error::{NativeError, Silence};
+pub use error::{NativeError, Silence, processes};
 pub use observed::Liveness;
 use observed::running_process;
 
@@ -161,6 +161,8 @@ impl NativeEngine {
             .args(["--project", self.folder.project.as_str(), "supervise"])
             .env("OSQDEMO_HOME", self.folder.home())
             .env(PROJECT_VARIABLE, self.folder.root())
+            // What is a service is said to its services alone.
+            .env_remove(SERVICE_VARIABLE)
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -248,7 +250,7 @@ impl NativeEngine {
         Ok(ServiceProcess {
             service: spec.name.clone(),
             argv,
-            environment: self.environment(),
+            environment: self.environment(&spec.name),
             folder,
             log: self.folder.log_file(&spec.name),
             marked_host,
@@ -260,7 +262,7 @@ impl NativeEngine {
         })
     }
 
-    fn environment(&self) -> BTreeMap<String, String> {
+    fn environment(&self, service: &ServiceName) -> BTreeMap<String, String> {
         let mut environment: BTreeMap<String, String> = INHERITED
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?)))
@@ -269,6 +271,7 @@ impl NativeEngine {
             PROJECT_VARIABLE.to_owned(),
             self.folder.root().display().to_string(),
         );
+        environment.insert(SERVICE_VARIABLE.to_owned(), service.to_string());
         environment.insert(
             "OSQDEMO_HOME".to_owned(),
             self.folder.home().display().to_string(),

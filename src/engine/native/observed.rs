@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 
+use tokio::time::Instant;
+
 use super::control::{Record, Records, Request, Response};
 use super::{ANSWER_LIMIT, ENDING_LIMIT, NativeEngine, NativeError, Silence};
 use crate::error::Result;
 use crate::plan::{Observed, ObservedService, ServiceState, SupervisorState};
-use crate::process::{self, Ending, HOST_VARIABLE, PROJECT_VARIABLE, ProcessId};
+use crate::process::{self, Ending, HOST_VARIABLE, PROJECT_VARIABLE, ProcessId, SERVICE_VARIABLE};
 use crate::stack::ServiceName;
-use crate::state::{CONTROL_SOCKET, StateError};
+use crate::state::{AtWork, CONTROL_SOCKET, StateError};
 
 /// Whether the supervisor answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,16 +28,22 @@ impl NativeEngine {
     /// What the supervisor says, or what it wrote down before it was lost; nothing when there never was one.
     ///
     /// # Errors
-    /// [`NativeError::Silent`] when it is there and does not answer.
+    /// [`NativeError::Silent`] when it is there and does not answer, [`NativeError::Unrecorded`] when nothing tells what
+    /// it is that runs.
     pub async fn records(&self) -> Result<Option<(Liveness, Records)>> {
         let written = match self.written_records() {
             Ok(Some(written)) => written,
             // Whatever became of the file, who wrote it may be there.
             unwritten => {
-                return match self.answered_records().await? {
-                    Some(records) => Ok(Some((Liveness::Answers, records))),
-                    None => unwritten.map(|_| None),
-                };
+                if let Some(records) = self.answered_records().await? {
+                    return Ok(Some((Liveness::Answers, records)));
+                }
+                // What is damaged says so itself.
+                unwritten?;
+                match self.written_by_now().await? {
+                    Some(written) => written,
+                    None => return Ok(None),
+                }
             }
         };
         let supervisor = written.supervisor;
@@ -61,6 +69,36 @@ impl NativeEngine {
                 }
                 written => Ok(written.map(|records| (Liveness::Lost, records))),
             },
+        }
+    }
+
+    /// Where nothing is on record, nothing should run either, but for the moment in which that begins or ends.
+    async fn written_by_now(&self) -> Result<Option<Records>> {
+        let marked = self.marked();
+        let is_other = |at_work: &AtWork| at_work.pid != std::process::id();
+        // Whoever works on the project may be about to write it down, or has taken it away.
+        if marked.is_empty() || AtWork::on(&self.folder).is_some_and(|at_work| is_other(&at_work)) {
+            return Ok(None);
+        }
+        if let Some(written) = self.written_records()? {
+            return Ok(Some(written));
+        }
+        let deadline = Instant::now() + ENDING_LIMIT;
+        let mut there = Vec::new();
+        for process in marked {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if process.ended(left).await == Ending::StillThere {
+                there.push(process);
+            }
+        }
+        match unrecorded(&there) {
+            None => Ok(None),
+            Some((pid, others)) => Err(NativeError::Unrecorded {
+                project: self.folder.project.clone(),
+                pid,
+                others,
+            }
+            .into()),
         }
     }
 
@@ -146,10 +184,6 @@ impl NativeEngine {
 
     /// That of them which looks after the others.
     fn marked_supervisor(&self) -> Option<ProcessId> {
-        let is_supervisor = |process: &ProcessId| {
-            let arguments = process::arguments(process.pid);
-            arguments.iter().any(|argument| argument == "supervise")
-        };
         self.marked().into_iter().find(is_supervisor)
     }
 
@@ -157,14 +191,14 @@ impl NativeEngine {
     pub(super) fn last_known_records(&self) -> Observed {
         let Ok(Some(records)) = self.written_records() else {
             // Whatever they said: the processes that were started for the project carry its mark.
-            let supervisor = match (self.marked_supervisor(), self.marked().first()) {
-                (Some(ProcessId { pid, .. }), _) => SupervisorState::Silent { pid },
-                (None, Some(ProcessId { pid, .. })) => SupervisorState::Lost { pid: *pid },
-                (None, None) => SupervisorState::Absent,
-            };
-            return Observed {
-                supervisor,
-                ..Observed::nothing()
+            let marked = self.marked();
+            return match unrecorded(&marked) {
+                None => Observed::nothing(),
+                Some((pid, others)) => Observed {
+                    supervisor: SupervisorState::Unrecorded { pid, others },
+                    services: services_of(marked),
+                    images: BTreeMap::new(),
+                },
             };
         };
         let pid = records.supervisor.pid;
@@ -182,6 +216,39 @@ impl NativeEngine {
             images: BTreeMap::new(),
         }
     }
+}
+
+fn is_supervisor(process: &ProcessId) -> bool {
+    let arguments = process::arguments(process.pid);
+    arguments.iter().any(|argument| argument == "supervise")
+}
+
+/// The one of these processes to name, which is the supervisor where it is among them, and how many others there are.
+fn unrecorded(processes: &[ProcessId]) -> Option<(u32, usize)> {
+    let supervisor = processes.iter().find(|process| is_supervisor(process));
+    let named = supervisor.or(processes.first())?;
+    Some((named.pid, processes.len() - 1))
+}
+
+/// The services that these processes are of, as far as their marks tell.
+fn services_of(mut processes: Vec<ProcessId>) -> BTreeMap<ServiceName, ObservedService> {
+    // What a service has begun is younger than its first process.
+    processes.sort_unstable_by_key(|process| std::cmp::Reverse((process.start_time, process.pid)));
+    let service = |process: ProcessId| {
+        let name = process::environment_variable(process.pid, SERVICE_VARIABLE)?;
+        let service = ObservedService {
+            state: ServiceState::Leftover { pid: process.pid },
+            config_hash: String::new(),
+            port: None,
+            started_at: 0,
+            restarts: 0,
+            last_exit: None,
+            host_config: None,
+            container: None,
+        };
+        Some((ServiceName::new(name), service))
+    };
+    processes.into_iter().filter_map(service).collect()
 }
 
 /// What is left of a service whose supervisor is gone: its process, or, of a host without namespaces, any that

@@ -8,7 +8,7 @@ pub(super) use notice::{detail, note, warning};
 pub(super) use step::{doing, ending, finished, news, part};
 
 use crate::events::Failed;
-use crate::report::table::printable_line;
+use crate::report::printable::printable_line;
 use crate::settings::Colour;
 use crate::stack::project::ProjectName;
 

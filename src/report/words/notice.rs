@@ -3,6 +3,7 @@
 
 use super::addressed;
 use crate::engine::OsquerydChoice;
+use crate::engine::native::processes;
 use crate::events::{
     Detail, Doubt, Doubtful, Hosts, Look, Note, PortMoved, PortObstacle, RowsFrom, SessionChange, Warning,
 };
@@ -338,6 +339,25 @@ pub(in crate::report) fn warning(warning: &Warning, project: Option<&ProjectName
         } => {
             format!("the supervisor of project `{project}` (process {process}) did not answer and was killed")
         }
+        Warning::Unrecorded {
+            process,
+            others,
+            cleaned_up: false,
+            ..
+        } => format!(
+            "nothing is on record of what runs ({}), and nobody answers for it: what is shown is what the processes tell; \
+             only `osqdemo down` can end it",
+            processes(*process, *others)
+        ),
+        Warning::Unrecorded {
+            project,
+            process,
+            others,
+            cleaned_up: true,
+        } => format!(
+            "nothing was on record of what ran of project `{project}` ({}), and it is ended",
+            processes(*process, *others)
+        ),
         Warning::ProgramOfFolder {
             file,
             setting,

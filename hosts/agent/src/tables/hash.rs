@@ -96,4 +96,29 @@ mod tests {
             1
         );
     }
+
+    #[test]
+    fn patterns_leave_out_what_is_hidden_or_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().display();
+        std::fs::create_dir(folder.path().join("sub")).unwrap();
+        for name in ["abc", ".hidden", "sub/inner"] {
+            std::fs::write(folder.path().join(name), "abc").unwrap();
+        }
+        std::os::unix::fs::symlink("/nowhere/at/all", folder.path().join("dangling")).unwrap();
+        let database = TestDatabase::open();
+        let paths = |condition: String| -> Vec<String> {
+            let sql = format!("select path, md5 from hash where {condition} order by path");
+            let rows = database.rows(&sql).into_iter();
+            rows.map(|row| {
+                assert_eq!(row["md5"], "900150983cd24fb0d6963f7d28e17f72");
+                row["path"].replace(&root.to_string(), "X")
+            })
+            .collect()
+        };
+        assert_eq!(paths(format!("path like '{root}/%'")), ["X/abc"]);
+        assert_eq!(paths(format!("path like '{root}/%%'")), ["X/abc", "X/sub/inner"]);
+        assert_eq!(paths(format!("directory like '{root}/%'")), ["X/sub/inner"]);
+        assert_eq!(paths(format!("directory = '{root}/'")), ["X/.hidden", "X/abc"]);
+    }
 }

@@ -3,6 +3,10 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use openssl::hash::MessageDigest;
+use openssl::pkey::{PKey, Private};
+use openssl::symm::Cipher;
+use openssl::x509::X509;
 use osqdemo_broker::{ClientCertificates, Listener, Mechanism, Secret, Tls, User};
 use osquery_protocol::plugin::LoggerRequest;
 use serde_json::json;
@@ -17,7 +21,7 @@ use crate::world::{PATIENCE, World, line, log};
 const RIGHT: &str = "swordfish";
 const WRONG: &str = "hunter22";
 
-/// A broker with two listeners: one that asks for a login over TLS, and one for whoever reads what arrived.
+/// A broker with two listeners: one over TLS that asks for a login or a certificate, and one for whoever reads what arrived.
 struct Broker {
     runtime: Option<Runtime>,
     guarded: SocketAddr,
@@ -26,7 +30,7 @@ struct Broker {
 }
 
 impl Broker {
-    fn start(certificate: &Path, key: &Path) -> Self {
+    fn start(certificate: &Path, key: &Path, clients: ClientCertificates, mechanisms: &[Mechanism]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -41,9 +45,9 @@ impl Broker {
                 tls: Some(Tls {
                     certificate: certificate.to_owned(),
                     key: key.to_owned(),
-                    clients: ClientCertificates::Ignored,
+                    clients,
                 }),
-                mechanisms: vec![Mechanism::ScramSha256],
+                mechanisms: mechanisms.to_vec(),
                 ..Listener::plaintext("guarded", anywhere)
             },
             Listener::plaintext("open", anywhere),
@@ -77,7 +81,12 @@ fn lines_wait_for_the_right_password_and_a_wrong_one_is_told() {
     std::fs::write(path("broker.key"), key.private_key_to_pem_pkcs8().unwrap()).unwrap();
     std::fs::write(path("right"), RIGHT).unwrap();
     std::fs::write(path("wrong"), WRONG).unwrap();
-    let broker = Broker::start(&path("broker.pem"), &path("broker.key"));
+    let broker = Broker::start(
+        &path("broker.pem"),
+        &path("broker.key"),
+        ClientCertificates::Ignored,
+        &[Mechanism::ScramSha256],
+    );
     let with_password = |file: &str| {
         let mut configuration = world.configuration();
         configuration["config"] = json!({
@@ -125,4 +134,64 @@ fn lines_wait_for_the_right_password_and_a_wrong_one_is_told() {
     for password in [RIGHT, WRONG] {
         assert!(!process.log().contains(password));
     }
+}
+
+/// A certificate for a client, signed by this one, and its key.
+fn client_certificate((issuer, issuers_key): &(X509, PKey<Private>)) -> (X509, PKey<Private>) {
+    let (own, key) = certificate("host1", (-1, 10));
+    let mut builder = X509::builder().unwrap();
+    builder.set_version(2).unwrap();
+    builder.set_subject_name(own.subject_name()).unwrap();
+    builder.set_issuer_name(issuer.subject_name()).unwrap();
+    builder.set_pubkey(&key).unwrap();
+    builder.set_not_before(own.not_before()).unwrap();
+    builder.set_not_after(own.not_after()).unwrap();
+    builder.sign(issuers_key, MessageDigest::sha256()).unwrap();
+    (builder.build(), key)
+}
+
+#[test]
+fn lines_arrive_under_a_certificate_of_the_client() {
+    let world = World::new();
+    let path = |name: &str| world.folder.path().join(name);
+    let (served, key) = certificate("localhost", (-1, 10));
+    std::fs::write(path("broker.pem"), served.to_pem().unwrap()).unwrap();
+    std::fs::write(path("broker.key"), key.private_key_to_pem_pkcs8().unwrap()).unwrap();
+    let (own, own_key) = client_certificate(&(served, key));
+    let locked = own_key
+        .private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), RIGHT.as_bytes())
+        .unwrap();
+    std::fs::write(path("client.pem"), own.to_pem().unwrap()).unwrap();
+    std::fs::write(path("client.key"), locked).unwrap();
+    std::fs::write(path("password"), RIGHT).unwrap();
+    let broker = Broker::start(
+        &path("broker.pem"),
+        &path("broker.key"),
+        ClientCertificates::Required(path("broker.pem")),
+        &[],
+    );
+    let mut configuration = world.configuration();
+    configuration["config"] = json!({
+        "bootstrap.servers": broker.guarded.to_string(),
+        "security.protocol": "SSL",
+        "ssl.ca.location": path("broker.pem"),
+    });
+    world.configure(&configuration);
+    let (code, text) = world.check(&["--check", "--connect"]);
+    assert_eq!(code, Some(5), "without one: {text}");
+
+    configuration["config"]["ssl.certificate.location"] = json!(path("client.pem"));
+    configuration["config"]["ssl.key.location"] = json!(path("client.key"));
+    configuration["config"]["ssl.key.password"] = json!(format!("${{file:{}}}", path("password").display()));
+    world.configure(&configuration);
+    let (code, text) = world.check(&["--check", "--connect"]);
+    assert_eq!(code, Some(0), "{text}");
+    let (_osqueryd, process, extension) = world.running();
+    let line = line("processes", "/bin/true");
+    log(&extension, LoggerRequest::Line(line.as_str().into()));
+    world.until_delivered(&extension);
+    let consumer = consumer(&broker.open.to_string());
+    let records = first_records(&consumer, "processes", 1, PATIENCE);
+    assert_eq!(value_of(&records[0]), line.into_bytes());
+    assert!(!process.log().contains(RIGHT));
 }

@@ -2,6 +2,9 @@
 
 import { h, fill } from './dom.js';
 
+/** Up to how many rows that come at once are lit up: more nobody can follow, and each costs a part of every frame. */
+const LIT = 10;
+
 class DataTable extends HTMLElement {
   #columns = [];
   #rows = [];
@@ -13,12 +16,14 @@ class DataTable extends HTMLElement {
 
   /**
    * `columns`: {name, cell(row) → node or text, sort?(row), class?}.
-   * `options`: label, key(row), open?(row), limit, fresh.
+   * `options`: label, key(row), open?(row), limit, fresh; `still` rows never change, and their columns are as wide as the
+   * style says.
    */
   setup(columns, options) {
     this.#columns = columns;
     this.#options = { limit: 500, ...options };
     fill(this, h('table', { 'aria-label': options.label }, h('thead', {}, this.#head), this.#body));
+    this.classList.toggle('still', Boolean(options.still));
     this.tabIndex = 0;
     this.setAttribute('role', 'region');
     this.setAttribute('aria-label', options.label);
@@ -45,6 +50,9 @@ class DataTable extends HTMLElement {
 
   get rows() { return this.#rows; }
 
+  /** How many rows are shown at most, from the next time on that rows are set. */
+  set limit(limit) { this.#options.limit = limit; }
+
   set rows(rows) {
     this.#rows = rows;
     let shown = rows;
@@ -59,10 +67,11 @@ class DataTable extends HTMLElement {
     shown = shown.slice(0, this.#options.limit);
     const before = this.#elements;
     this.#elements = new Map();
-    const isFirst = before.size === 0;
+    const come = shown.filter((row) => !before.has(this.#options.key(row))).length;
+    const lit = this.#options.fresh && before.size > 0 && come <= LIT;
     const wanted = shown.map((row) => {
       const key = this.#options.key(row);
-      const known = before.get(key) ?? { element: this.#element(row, !isFirst), row };
+      const known = before.get(key) ?? { element: this.#element(row, lit), row };
       if (known.row !== row && !this.#options.still) this.#renew(known, row);
       this.#elements.set(key, known);
       return known.element;
@@ -101,10 +110,10 @@ class DataTable extends HTMLElement {
     });
   }
 
-  #element(row, isFresh) {
+  #element(row, lit) {
     const open = this.#options.open;
     return h('tr', {
-      class: isFresh && this.#options.fresh ? 'fresh' : null,
+      class: lit ? 'fresh' : null,
       tabindex: open ? 0 : null,
       onclick: open ? (event) => { if (!event.target.closest('a,button') && !String(getSelection())) open(row); } : null,
       onkeydown: open ? (event) => { if (event.key === 'Enter' && event.target.localName === 'tr') open(row); } : null,

@@ -10,7 +10,9 @@ import { addStream } from '../parts/stream_form.js';
 
 export const title = 'Topic';
 
+// How many records are kept, and how many of them are rows while more come: every row costs a part of every frame.
 const KEPT = 500;
+const ROWS = 100;
 const OPERATORS = { contains: 'contains', lacks: 'does not contain', equals: 'is', differs: 'is not', matches: 'matches (regex)', exists: 'is there', missing: 'is not there', above: 'above', below: 'below' };
 
 function csv(records) {
@@ -74,22 +76,25 @@ export function show(root, { name, query }) {
     { name: `Time (${zone})`, class: 'nowrap', cell: (record) => h('span', { class: 'mono', title: String(record.timestamp), text: time(record.timestamp) }) },
     { name: 'Partition', class: 'num', cell: (record) => record.partition },
     { name: 'Offset', class: 'num', cell: (record) => record.offset },
-    { name: 'Key', class: 'nowrap', cell: (record) => brief(record.key, 60) },
+    { name: 'Key', class: 'nowrap', cell: (record) => { const key = brief(record.key, 60); key.title = record.key?.text ?? ''; return key; } },
     { name: 'Value', class: 'clip', cell: (record) => brief(record.value) },
   ], { label: `Messages of ${name}`, key: (record) => `${record.partition}/${record.offset}`, still: true, limit: KEPT, fresh: true, open: (record) => openRecord(name, record), empty: 'No message.' });
   let [records, stop, before, left, searched] = [[], null, null, 0, null];
   const bar = h('i');
   const more = h('button', { type: 'button', text: 'Older ones', hidden: true, onclick: () => begin({ before }) });
-  const halt = h('button', { type: 'button', text: 'Stop', hidden: true, onclick: () => { stop?.(); stop = null; halt.hidden = true; say(); } });
+  const halt = h('button', { type: 'button', text: 'Stop', hidden: true, onclick: () => { stop?.(); stop = null; halt.hidden = true; draw(); } });
   const say = () => {
-    const parts = [`${compact(records.length)} shown`];
+    const shown = Math.min(records.length, limit());
+    const parts = [`${compact(shown)} shown`];
+    if (shown < records.length) parts.push(`${compact(records.length)} kept`);
     if (searched && searched.total) parts.push(`${count(searched.scanned)} of ${count(searched.total)} searched`);
     if (left) parts.push(`${count(left)} came too fast to be shown`);
     parts.push(stop && state.live ? 'live' : 'stopped');
     note.textContent = parts.join(' · ');
     bar.style.width = searched && searched.total && !searched.done ? `${(100 * searched.scanned) / searched.total}%` : '0';
   };
-  const draw = eachFrame(() => { rows.rows = records; say(); });
+  const limit = () => (stop && state.live ? ROWS : KEPT);
+  const draw = eachFrame(() => { rows.limit = limit(); rows.rows = records; say(); });
   const from = () => {
     if (state.from === 'beginning') return 'beginning';
     if (/^offset:\d+$/.test(state.from)) return { offset: Number(state.from.slice(7)) };

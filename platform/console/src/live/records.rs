@@ -33,8 +33,8 @@ const GATHER_FEW: Duration = Duration::from_millis(15);
 const GATHER_MANY: Duration = Duration::from_millis(100);
 /// How many live records an event carries at most; with more, the oldest are left out and counted.
 const BATCH: usize = 100;
-/// From how many records within one gathering on there are many.
-const MANY: u64 = 60;
+/// From how many records a second on there are many.
+const MANY: f64 = 4_000.0;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Wanted {
@@ -326,7 +326,7 @@ impl Search<'_> {
         self.reader.seek(&from)?;
         let mut waiting: VecDeque<Raw> = VecDeque::new();
         let mut left_out = 0u64;
-        let mut came = 0u64;
+        let mut came = 0u32;
         let mut gather = GATHER_FEW;
         let mut sent = Instant::now();
         let mut tick = interval(GATHER_FEW);
@@ -338,7 +338,7 @@ impl Search<'_> {
                     if !self.wants(&message) {
                         continue;
                     }
-                    came += 1;
+                    came = came.saturating_add(1);
                     if waiting.len() == BATCH {
                         waiting.pop_front();
                         left_out += 1;
@@ -350,7 +350,8 @@ impl Search<'_> {
             if waiting.is_empty() || sent.elapsed() < gather || !self.sink.has_room() {
                 continue;
             }
-            gather = if came > MANY { GATHER_MANY } else { GATHER_FEW };
+            let rate = f64::from(came) / sent.elapsed().as_secs_f64();
+            gather = if rate > MANY { GATHER_MANY } else { GATHER_FEW };
             came = 0;
             sent = Instant::now();
             let records: Vec<Raw> = waiting.drain(..).rev().collect();

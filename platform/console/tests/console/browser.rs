@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -92,6 +93,25 @@ impl Browser {
         self.page.clone().close().await.unwrap();
     }
 
+    /// Opens an address and waits until its view is there. Chromium drops what it is loading when a network interface comes
+    /// or goes, as those of containers do: a page without its scripts is loaded again, as a person would.
+    pub(crate) async fn open(&self, address: &str) {
+        let begun = Instant::now();
+        let mut tick = tokio::time::interval(Duration::from_millis(100));
+        while begun.elapsed() < DEADLINE {
+            self.page.goto(address).await.unwrap();
+            for _ in 0..30 {
+                tick.tick().await;
+                let shown = "return document.querySelector('main > :not(noscript, .error)') !== null";
+                if self.ask(shown).await == json!(true) {
+                    return;
+                }
+            }
+            self.page.goto("about:blank").await.unwrap();
+        }
+        panic!("the scripts of {address} do not run");
+    }
+
     /// Waits until a script says true.
     pub(crate) async fn until(&self, what: &str, script: &str) {
         let begun = Instant::now();
@@ -173,6 +193,15 @@ impl Browser {
         let command = Devtools {
             name: "Emulation.setDeviceMetricsOverride",
             parameters: json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}),
+        };
+        self.page.issue_cmd(command).await.unwrap();
+    }
+
+    /// What the page saves goes into this folder.
+    pub(crate) async fn saves_to(&self, folder: &Path) {
+        let command = Devtools {
+            name: "Browser.setDownloadBehavior",
+            parameters: json!({"behavior": "allow", "downloadPath": folder}),
         };
         self.page.issue_cmd(command).await.unwrap();
     }

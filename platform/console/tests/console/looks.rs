@@ -171,11 +171,7 @@ async fn every_view_looks_as_it_was_found_good() {
     let keeps = std::env::var_os("OSQDEMO_KEEP_SCREENS").is_some();
     let mut complaints = Vec::new();
     for (name, address, text) in VIEWS {
-        browser
-            .page
-            .goto(&world.url(&format!("/#/{address}")))
-            .await
-            .unwrap();
+        browser.open(&world.url(&format!("/#/{address}"))).await;
         browser.sees(text).await;
         for width in WIDTHS {
             browser.resize(width, HEIGHT).await;
@@ -238,11 +234,7 @@ async fn everything_is_reached_by_keyboard_in_the_order_it_stands() {
         ("consumers", &["CSAS_PRECISE_PROC", "steady"]),
         ("", &["silent for", "while a page shows it"]),
     ] {
-        browser
-            .page
-            .goto(&world.url(&format!("/#/{view}")))
-            .await
-            .unwrap();
+        browser.open(&world.url(&format!("/#/{view}"))).await;
         for text in texts {
             browser.sees(text).await;
         }

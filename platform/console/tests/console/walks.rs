@@ -13,7 +13,7 @@ async fn the_pipeline_is_drawn_from_what_is_there_and_a_joined_row_appears() {
     let world = World::start().await;
     lines(&world).await;
     streams(&world).await;
-    browser.page.goto(&world.url("/")).await.unwrap();
+    browser.open(&world.url("/")).await;
     for part in [
         "host2",
         "open_files",
@@ -56,7 +56,7 @@ async fn a_stream_is_added_by_hand_and_asked() {
     };
     let world = World::start().await;
     lines(&world).await;
-    browser.page.goto(&world.url("/#/topics")).await.unwrap();
+    browser.open(&world.url("/#/topics")).await;
     browser.click("processes").await;
     browser.click("Add a stream…").await;
     browser.sees("columns MAP<VARCHAR, VARCHAR>").await;
@@ -68,7 +68,7 @@ async fn a_stream_is_added_by_hand_and_asked() {
             "return document.querySelector('dialog') === null",
         )
         .await;
-    browser.page.goto(&world.url("/#/ksql")).await.unwrap();
+    browser.open(&world.url("/#/ksql")).await;
     browser.sees("PROCESSES").await;
     browser
         .write(
@@ -121,10 +121,8 @@ async fn a_message_is_found_and_whatever_it_holds_breaks_nothing() {
     let filter =
         "%5B%7B%22field%22%3A%22columns.pid%22%2C%22operator%22%3A%22equals%22%2C%22text%22%3A%2242%22%7D%5D";
     browser
-        .page
-        .goto(&world.url(&format!("/#/topic/processes?filter={filter}")))
-        .await
-        .unwrap();
+        .open(&world.url(&format!("/#/topic/processes?filter={filter}")))
+        .await;
     browser.sees("1 shown · 3 of 3 searched").await;
     browser.click("Remove filter 1").await;
     browser.sees("3 shown").await;
@@ -136,7 +134,7 @@ async fn a_message_is_found_and_whatever_it_holds_breaks_nothing() {
         .await;
     assert_eq!(browser.complaints().await, json!([]));
 
-    browser.page.goto(&world.url("/#/topic/odd")).await.unwrap();
+    browser.open(&world.url("/#/topic/odd")).await;
     browser.sees("5 shown").await;
     browser.sees("\\u202etxt.exe").await;
     for offset in 0..hostile.len() {
@@ -179,7 +177,7 @@ async fn groups_are_followed_schemas_compared_and_settings_changed_with_care() {
     let world = World::with_registry().await;
     lines(&world).await;
     streams(&world).await;
-    browser.page.goto(&world.url("/#/consumers")).await.unwrap();
+    browser.open(&world.url("/#/consumers")).await;
     browser.sees("CSAS_PRECISE_PROC").await;
     browser.sees("lag 0 steady").await;
     let is_open = "const group = [...document.querySelectorAll('details')].find((one) => \
@@ -208,11 +206,7 @@ async fn groups_are_followed_schemas_compared_and_settings_changed_with_care() {
 
     browser.click("Cluster").await;
     browser.sees("Broker 1").await;
-    browser
-        .page
-        .goto(&world.url("/#/topic/processes?tab=settings"))
-        .await
-        .unwrap();
+    browser.open(&world.url("/#/topic/processes?tab=settings")).await;
     browser.click("Edit retention.ms").await;
     // What may be lost is said before it is.
     browser
@@ -269,16 +263,12 @@ async fn every_view_opens_and_a_console_that_goes_is_told() {
         ("runs", "No run yet"),
         ("nonsense", "There is no such view."),
     ] {
-        browser
-            .page
-            .goto(&world.url(&format!("/#/{view}")))
-            .await
-            .unwrap();
+        browser.open(&world.url(&format!("/#/{view}"))).await;
         browser.sees(text).await;
         assert_eq!(browser.complaints().await, json!([]), "{view}");
     }
     // What a query does is a picture, from the topic it reads to the one it writes.
-    browser.page.goto(&world.url("/#/ksql")).await.unwrap();
+    browser.open(&world.url("/#/ksql")).await;
     browser
         .until(
             "a query is opened",

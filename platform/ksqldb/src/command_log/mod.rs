@@ -45,9 +45,46 @@ pub(crate) struct Command {
     /// Where the query begins: by topic, an offset for each partition.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) starting_offsets: BTreeMap<String, Vec<i64>>,
+    /// What goes with the topic that it deletes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) leavings: Option<Leavings>,
+    /// Of a mark that is no command: the command whose leavings are gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cleaned: Option<i64>,
     /// Set where it is written once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) again: Option<Again>,
+}
+
+/// What is left behind where a crash, or a registry that is away, comes between a topic's end and that of its subjects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Leavings {
+    /// The topic.
+    pub(crate) topic: String,
+    /// Its subjects.
+    pub(crate) subjects: Vec<String>,
+}
+
+impl Command {
+    /// The mark that a command's leavings are gone.
+    pub(crate) fn cleaned(of: i64, sequence: i64) -> Self {
+        Self {
+            command_id: format!("log/{of}/clean"),
+            sequence,
+            cleaned: Some(of),
+            ..Self::default()
+        }
+    }
+}
+
+/// What commands have left behind, each with its command's number.
+pub(crate) fn left_behind(commands: &[(i64, Command)]) -> Vec<(i64, Leavings)> {
+    let is_gone = |sequence: i64| commands.iter().any(|(_, mark)| mark.cleaned == Some(sequence));
+    let left = commands.iter().filter_map(|(_, command)| {
+        let leavings = command.leavings.clone()?;
+        (!is_gone(command.sequence)).then_some((command.sequence, leavings))
+    });
+    left.collect()
 }
 
 /// A command that was executed before and is written once more.
@@ -101,6 +138,8 @@ pub(crate) struct CommandLog {
     /// How many commands that are past it may hold.
     slack: usize,
     history: History,
+    /// Commands whose leavings are gone, not yet marked.
+    cleared: Vec<i64>,
 }
 
 impl CommandLog {
@@ -133,6 +172,7 @@ impl CommandLog {
             was_read: false,
             slack: config.past_commands,
             history: History::default(),
+            cleared: Vec::new(),
         })
     }
 
@@ -166,6 +206,28 @@ impl CommandLog {
     /// What the commands have done so far, to be told by whoever executes them.
     pub(crate) fn history(&mut self) -> &mut History {
         &mut self.history
+    }
+
+    /// Notes that nothing is left to be deleted after a command. The mark is a record with a number of its own, so it is
+    /// written by [`tidy`](Self::tidy), once the request's commands have theirs.
+    pub(crate) fn note_cleared(&mut self, sequence: i64) {
+        self.cleared.push(sequence);
+    }
+
+    /// After the commands of a request: writes the marks, and the log anew where it is time to.
+    pub(crate) async fn tidy(&mut self) {
+        for sequence in std::mem::take(&mut self.cleared) {
+            let mark = Command::cleaned(sequence, self.next);
+            if let Err(error) = self.append(&mark).await {
+                // It is looked for once more at the next start.
+                tracing::warn!("{error}");
+            }
+        }
+        if self.is_due()
+            && let Err(error) = self.rewrite().await
+        {
+            tracing::warn!("the command log is not written anew: {error}");
+        }
     }
 
     /// Whether so many commands are past that it is time to write the others once more.

@@ -101,11 +101,29 @@ impl Catalog {
         circumstances: Circumstances<'_>,
     ) -> Option<Result<Decision, Refusal>> {
         // What a replay finds was let in once.
-        if !circumstances.is_replay
-            && let Err(message) = self.check_room(statement)
-        {
+        let is_replay = circumstances.is_replay;
+        if !is_replay && let Err(message) = self.check_room(statement) {
             return Some(Err(message.into()));
         }
+        let decision = self.decide_any(statement, circumstances)?;
+        Some(decision.and_then(|decision| {
+            match &decision {
+                Decision::Change(change) if !is_replay && !change.alters => match &change.put {
+                    Some(source) => plan::check_new_timestamp(source)
+                        .map(|()| decision)
+                        .map_err(Refusal::from),
+                    None => Ok(decision),
+                },
+                _ => Ok(decision),
+            }
+        }))
+    }
+
+    fn decide_any(
+        &self,
+        statement: &Statement,
+        circumstances: Circumstances<'_>,
+    ) -> Option<Result<Decision, Refusal>> {
         Some(match statement {
             Statement::CreateSource(declaration) => self.decide_create(declaration, circumstances),
             Statement::CreateAsSelect(declaration) => self.decide_create_as(declaration, circumstances),

@@ -18,11 +18,12 @@ use super::injection::completed;
 use super::listing::View;
 use super::properties;
 use super::replay::{Step, effects, replay, success};
+use super::schemas::leavings;
 use super::session::Session;
 use super::statuses::Statuses;
 use super::topics::{self, Retention, Topic, Topics};
 use super::unsupported;
-use crate::command_log::{Command, CommandLog, CommandLogError};
+use crate::command_log::{Command, CommandLog, CommandLogError, left_behind};
 use crate::config::{Config, OffsetReset};
 use crate::kafka::{ClusterError, OutgoingRecord};
 use crate::plan;
@@ -63,7 +64,7 @@ pub(crate) struct Executor {
     runtime: Arc<Runtime>,
     catalog: RwLock<Arc<Catalog>>,
     /// Whoever holds it may change the catalog.
-    commands: tokio::sync::Mutex<CommandLog>,
+    pub(super) commands: tokio::sync::Mutex<CommandLog>,
     statuses: Mutex<Statuses>,
     executed: watch::Sender<i64>,
     /// A permit a byte of the statements that are being worked on.
@@ -79,10 +80,12 @@ impl Executor {
         mut log: CommandLog,
     ) -> Result<Self, CommandLogError> {
         let commands = log.read_new().await?;
+        let left = left_behind(&commands);
         let mut catalog = Catalog::default();
         let mut statuses = Statuses::default();
         replay(&mut catalog, &mut statuses, log.history(), &commands);
-        if log.is_due() {
+        // A log that is written anew does not tell what is left behind.
+        if log.is_due() && left.is_empty() {
             log.rewrite().await?;
         }
         tracing::info!(
@@ -97,7 +100,7 @@ impl Executor {
         for query in catalog.queries.values() {
             runtime.start(Arc::clone(query));
         }
-        Ok(Self {
+        let executor = Self {
             config,
             host,
             runtime,
@@ -106,7 +109,11 @@ impl Executor {
             commands: tokio::sync::Mutex::new(log),
             statuses: Mutex::new(statuses),
             room: Semaphore::new(MOST_TEXT_AT_A_TIME),
-        })
+        };
+        if !left.is_empty() {
+            executor.clear_rest_away(&left).await;
+        }
+        Ok(executor)
     }
 
     /// Declares the stream of the processing log, unless something of its name is there.
@@ -146,6 +153,7 @@ impl Executor {
         self.try_out(&statements, session.clone(), log.as_deref(), &patience)
             .await?;
         let mut answers = Answers::default();
+        let mut failed = None;
         for statement in &statements {
             let executed = match patience.check() {
                 Ok(()) => {
@@ -154,12 +162,18 @@ impl Executor {
                 }
                 Err(failure) => Err(failure),
             };
-            match executed.and_then(|answer| answers.add(answer)) {
-                Ok(()) => {}
-                Err(failure) => return Err(failure.after(answers.into_vec())),
+            if let Err(failure) = executed.and_then(|answer| answers.add(answer)) {
+                failed = Some(failure);
+                break;
             }
         }
-        Ok(answers.into_vec())
+        if let Some(log) = &mut log {
+            log.tidy().await;
+        }
+        match failed {
+            None => Ok(answers.into_vec()),
+            Some(failure) => Err(failure.after(answers.into_vec())),
+        }
     }
 
     /// Waits until there is room for statements of that length.
@@ -412,6 +426,12 @@ impl Executor {
                 .await
                 .map_err(|error| failed(error.to_string()))?;
         }
+        let removed = change.remove.as_ref();
+        let removed = removed.and_then(|name| self.catalog().metastore.get(name).cloned());
+        let leavings = match (&change.delete_topic, &removed) {
+            (Some(topic), Some(source)) => leavings(topic, source),
+            _ => None,
+        };
         let command = Command {
             statement: parsed.text.clone(),
             command_id: change.command_id.clone(),
@@ -423,7 +443,8 @@ impl Executor {
                 .as_ref()
                 .map(|query| query.starting_offsets.clone())
                 .unwrap_or_default(),
-            again: None,
+            leavings: leavings.clone(),
+            ..Command::default()
         };
         let sequence = log
             .append(&command)
@@ -445,8 +466,6 @@ impl Executor {
             }
         }
         let mut catalog = Catalog::clone(&self.catalog());
-        let removed = change.remove.as_ref();
-        let removed = removed.and_then(|name| catalog.metastore.get(name).cloned());
         catalog.apply(&change);
         for (ids, paused) in [(&change.pause, true), (&change.resume, false)] {
             for id in ids {
@@ -478,19 +497,14 @@ impl Executor {
                      Caused by: {error}"
                 )));
             }
-            if let Some(source) = removed
-                && let Err(error) = self.delete_schemas(&source).await
+            if let Some(leavings) = leavings
+                && let Err(error) = self.clear_away(command.sequence, &leavings, log).await
             {
                 tracing::warn!("{error}");
                 warnings.push(format!(
                     "Could not clean up the schema registry for topic: {topic}\nCaused by: {error}"
                 ));
             }
-        }
-        if log.is_due()
-            && let Err(error) = log.rewrite().await
-        {
-            tracing::warn!("the command log is not written anew: {error}");
         }
         let entity = Entity::CurrentStatus {
             command_id: change.command_id,

@@ -13,6 +13,9 @@ use crate::plan::Settings;
 /// Whether a crash repeats records.
 const GUARANTEE: &str = "processing.guarantee";
 
+/// Whether a part of an expression that fails is `NULL`, or the whole column.
+const NESTED_ERROR: &str = "ksql.nested.error.set.null";
+
 /// Where a query without a position begins.
 const OFFSET_RESET: &str = "auto.offset.reset";
 
@@ -138,6 +141,11 @@ pub(crate) fn check(name: &str, value: &Json) -> Result<(), String> {
     }
     if plain(name) == GUARANTEE {
         check_guarantee(name, value)?;
+    }
+    if plain(name) == NESTED_ERROR && !text(value).eq_ignore_ascii_case("true") {
+        return Err(format!(
+            "`{NESTED_ERROR}` is always `true` here: what fails within an expression is NULL, not the whole column"
+        ));
     }
     Ok(())
 }
@@ -310,6 +318,18 @@ mod tests {
         );
         assert!(check("auto.offset.reset", &json!("yesterday")).is_err());
         assert!(check("auto.offset.reset", &json!(3)).is_err());
+    }
+
+    #[test]
+    fn what_has_no_other_way_here_is_not_taken_in_silence() {
+        assert_eq!(check(NESTED_ERROR, &json!("true")), Ok(()));
+        for given in [json!("false"), json!(false)] {
+            let refusal = check(NESTED_ERROR, &given).unwrap_err();
+            assert!(
+                refusal.starts_with("`ksql.nested.error.set.null` is always `true` here"),
+                "{refusal}"
+            );
+        }
     }
 
     #[test]

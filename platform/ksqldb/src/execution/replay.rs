@@ -63,6 +63,9 @@ pub(super) fn replay(
 ) {
     let mut last = None;
     for (offset, command) in commands {
+        if command.cleaned.is_some() {
+            continue;
+        }
         if last == Some(command.sequence) {
             // A retried write put the same command there twice.
             continue;
@@ -181,7 +184,7 @@ mod tests {
             sequence,
             query_id: None,
             starting_offsets: BTreeMap::new(),
-            again: None,
+            ..Command::default()
         };
         // What the topic holds, not what was put there.
         let stored = serde_json::to_vec(&command).unwrap();

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use osqdemo_registry_client::{ClientError, Schema as RegistrySchema};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::bounds::Patience;
 use super::entity::Entity;
@@ -13,6 +13,7 @@ use super::executor::Executor;
 use super::failure::{ErrorCode, Failure, Refusal};
 use super::injection::formats_of;
 use super::session::Session;
+use crate::command_log::{CommandLog, Leavings};
 use crate::metastore::Source;
 use crate::plan;
 use crate::registry::{Registry, RegistryError, type_name};
@@ -26,6 +27,8 @@ use crate::types::{Namespace, SqlType};
 
 /// How long a schema is waited for where the statement does not say (`ksql.assert.schema.default.timeout.ms`).
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a start waits for what earlier commands have left behind.
+const HELD_UP: Duration = Duration::from_secs(2);
 /// How often the registry is asked.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -97,12 +100,67 @@ impl Executor {
         Ok(())
     }
 
-    /// Deletes the subjects of a topic that has gone, as far as its formats have any.
-    pub(super) async fn delete_schemas(&self, source: &Source) -> Result<(), RegistryError> {
-        for schema in plan::schemas_of(source) {
-            self.runtime().registry().delete(&schema.subject).await?;
+    /// Deletes the subjects of a topic that has gone, and notes that they are. One that the registry refuses to delete does
+    /// not keep the others.
+    pub(super) async fn clear_away(
+        &self,
+        sequence: i64,
+        leavings: &Leavings,
+        log: &mut CommandLog,
+    ) -> Result<(), RegistryError> {
+        let mut refused = None;
+        for subject in &leavings.subjects {
+            match self.runtime().registry().delete(subject).await {
+                Ok(()) => {}
+                Err(error) if error.is_away() => return Err(error),
+                Err(error) => refused = Some(error),
+            }
         }
-        Ok(())
+        match refused {
+            Some(error) => Err(error),
+            None => {
+                log.note_cleared(sequence);
+                Ok(())
+            }
+        }
+    }
+
+    /// Deletes what earlier commands have left behind: not where their topic is there, again or still. A registry that
+    /// does not answer holds the start up for a moment only.
+    pub(super) async fn clear_rest_away(&self, left: &[(i64, Leavings)]) {
+        let mut log = self.commands.lock().await;
+        if timeout(HELD_UP, self.clear_all_away(left, &mut log))
+            .await
+            .is_err()
+        {
+            tracing::warn!("the subjects of dropped topics are left: no answer within {HELD_UP:?}");
+        }
+        log.tidy().await;
+    }
+
+    async fn clear_all_away(&self, left: &[(i64, Leavings)], log: &mut CommandLog) {
+        let topics = match self.runtime().cluster().topics().await {
+            Ok(topics) => topics,
+            Err(error) => return tracing::warn!("the subjects of dropped topics are left: {error}"),
+        };
+        for (sequence, leavings) in left {
+            let topic = &leavings.topic;
+            if topics.contains_key(topic) {
+                // They are the new topic's by now, also at any later start.
+                tracing::info!("topic `{topic}` is there: its subjects are not deleted");
+                log.note_cleared(*sequence);
+                continue;
+            }
+            match self.clear_away(*sequence, leavings, log).await {
+                Ok(()) => tracing::info!("the subjects of the dropped topic `{topic}` are deleted"),
+                Err(error) => {
+                    tracing::warn!("the subjects of topic `{topic}` are left: {error}");
+                    if error.is_away() {
+                        return;
+                    }
+                }
+            }
+        }
     }
 
     /// Forgets the subjects of rows that a statement inserts: like any other statement it registers anew, for they may
@@ -110,6 +168,24 @@ impl Executor {
     pub(super) fn forget_subjects(&self, insertion: &plan::Insertion) {
         for schema in insertion.schemas().into_iter().flatten() {
             self.runtime().registry().forget(&schema.subject);
+        }
+    }
+
+    /// Forgets those subjects of a source that have been deleted: what a client inserts next registers them anew. While the
+    /// registry is away, what is known goes on.
+    pub(crate) async fn forget_deleted_subjects_of(&self, source: &str) {
+        let Some(source) = self.catalog().metastore.get(source).cloned() else {
+            return;
+        };
+        for schema in plan::schemas_of(&source) {
+            let registry = self.runtime().registry();
+            if registry
+                .latest(&schema.subject)
+                .await
+                .is_err_and(|error| error.is_not_found())
+            {
+                registry.forget(&schema.subject);
+            }
         }
     }
 
@@ -173,6 +249,16 @@ impl Executor {
             patience.wait_for(sleep(POLL)).await?;
         }
     }
+}
+
+/// What goes with a topic, where its formats have subjects.
+pub(super) fn leavings(topic: &str, source: &Source) -> Option<Leavings> {
+    let subjects = plan::schemas_of(source).into_iter();
+    let subjects: Vec<String> = subjects.map(|schema| schema.subject.clone()).collect();
+    (!subjects.is_empty()).then(|| Leavings {
+        topic: topic.to_owned(),
+        subjects,
+    })
 }
 
 async fn exists(registry: &Registry, assertion: &AssertSchema) -> Result<bool, RegistryError> {

@@ -233,7 +233,7 @@ fn object_members(json: &str) -> Result<Option<Vec<(String, String)>>, FunctionE
         }
         let mut members = Vec::new();
         reader.object(|reader, name| {
-            insert(&mut members, name.into_owned(), compact(reader)?);
+            insert(&mut members, name.to_owned(), compact(reader)?);
             Ok(())
         })?;
         Ok(Some(members))

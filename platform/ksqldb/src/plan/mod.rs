@@ -43,6 +43,7 @@ pub use registered::MissingSchema;
 pub(crate) use registered::schemas_of;
 pub(crate) use sink::schema_text;
 pub use source::{alter_source, plan_source};
+pub(crate) use timestamps::check_new as check_new_timestamp;
 
 use crate::metastore::Source;
 use crate::syntax::ast::{Position, Properties, SourceKind};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::{PlanError, Stage};
+use crate::functions::FunctionError;
 use crate::functions::date_time::Pattern;
 use crate::metastore::{Source, TimestampColumn};
 use crate::value::Value;
@@ -19,11 +20,19 @@ pub(crate) enum TimeReading {
 }
 
 impl TimeReading {
+    /// That of a source that was let in, perhaps by an earlier version.
     pub(super) fn of(column: &TimestampColumn) -> Result<Self, PlanError> {
+        Self::by(Pattern::parse_let_in, column)
+    }
+
+    fn by(
+        parse: fn(&str) -> Result<Pattern, FunctionError>,
+        column: &TimestampColumn,
+    ) -> Result<Self, PlanError> {
         let Some(format) = &column.format else {
             return Ok(Self::Milliseconds);
         };
-        match Pattern::parse(format) {
+        match parse(format) {
             Ok(pattern) => Ok(Self::Text(Arc::new(pattern))),
             Err(error) => {
                 let error = error.to_string();
@@ -52,6 +61,14 @@ impl TimeReading {
             return Err(format!("the timestamp is negative: {ms}"));
         }
         Ok(ms)
+    }
+}
+
+/// Whether a new source's timestamp column has a format that is taken today.
+pub(crate) fn check_new(source: &Source) -> Result<(), PlanError> {
+    match &source.timestamp {
+        Some(column) => TimeReading::by(Pattern::parse, column).map(|_| ()),
+        None => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::State;
@@ -14,6 +14,7 @@ use futures_core::Stream;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::accept::{DELIMITED, JSON, choose};
@@ -22,6 +23,9 @@ use crate::execution::{ErrorCode, Executor, Failure};
 
 /// How long a client may be silent.
 const MOST_SILENCE: Duration = Duration::from_secs(600);
+/// How long a schema is taken to be registered: its subject may be deleted while a client inserts. To ask at each row
+/// would cost as much as the row.
+const REGISTERED_FOR: Duration = Duration::from_secs(1);
 /// How many acknowledgements may wait for the client to read them.
 const WAITING: usize = 64;
 
@@ -87,8 +91,24 @@ pub(super) async fn inserts_stream(
 
 /// Inserts row by row, each when the one before it is safe, until one fails or none comes.
 async fn insert_all(executor: &Arc<Executor>, mut lines: Lines, target: &str, sender: &mpsc::Sender<Json>) {
+    let mut looked: Option<Instant> = None;
+    let mut looking: Option<JoinHandle<()>> = None;
     for seq in 0_u64.. {
-        let inserted = match lines.next(MOST_SILENCE).await {
+        let line = lines.next(MOST_SILENCE).await;
+        if looked.is_none() {
+            executor.forget_deleted_subjects_of(target).await;
+            looked = Some(Instant::now());
+        } else if looked.is_some_and(|at| at.elapsed() >= REGISTERED_FOR)
+            && looking.as_ref().is_none_or(JoinHandle::is_finished)
+        {
+            // Rows do not wait for a registry that does not answer.
+            let (executor, target) = (Arc::clone(executor), target.to_owned());
+            looking = Some(tokio::spawn(async move {
+                executor.forget_deleted_subjects_of(&target).await;
+            }));
+            looked = Some(Instant::now());
+        }
+        let inserted = match line {
             Ok(None) => return,
             Ok(Some(row)) => executor.insert_json(target, &row).await,
             Err(failure) => Err(failure),

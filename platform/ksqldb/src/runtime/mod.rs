@@ -297,7 +297,7 @@ impl Runtime {
             },
         };
         let points = positions::of_push_query(&self.cluster, &plan, resets).await?;
-        let mut task = Task::new(&plan);
+        let mut task = Task::with_stores_of(&plan, self.config.store_size);
         task.spread_over(positions::partitions(&points));
         let consumer = Reader::consumer(&self.cluster, &group)?;
         let mut reader = Reader::open(&self.cluster, consumer, &points).await?;

@@ -181,7 +181,7 @@ impl Worker {
         let changelogs = Changelogs::new(&group, &self.query.plan);
         // The table of the last attempt goes before this one's is read: memory holds one of them.
         self.table.send_replace(None);
-        let mut task = Task::new(&self.query.plan);
+        let mut task = Task::with_stores_of(&self.query.plan, self.config.store_size);
         let opening = async {
             // First: what an attempt before left open is ended, so that positions and changelogs are what they stay.
             let outlet = self.outlet(&group).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use osqdemo_registry_client::wire::split;
 
-use super::json::{Field, Maps, Members, decode_bare, decode_members};
+use super::json::{Field, FieldNames, Maps, Members, decode_bare, decode_members};
 use super::{Demand, Format, Learned, SerdeError, Wrapping, WriterSchema, delimited, kafka, protobuf};
 use crate::types::SqlType;
 use crate::value::Value;
@@ -49,6 +49,7 @@ pub(crate) struct Decoder {
     format: Format,
     columns: Vec<DecoderColumn>,
     bare: bool,
+    names: FieldNames,
     /// Of a format whose schemas are in a registry.
     learned: Option<Arc<Learned>>,
     /// Of `PROTOBUF_NOSR`, whose columns are its schema.
@@ -74,6 +75,7 @@ impl Decoder {
         Self {
             format,
             bare,
+            names: FieldNames::of(&columns),
             learned: is_learned.then(|| Arc::new(Learned::new(subject))),
             messages,
             columns,
@@ -146,7 +148,7 @@ impl Decoder {
                 let members = if self.bare {
                     decode_bare(text, maps, &self.columns[0], store)?
                 } else {
-                    decode_members(text, maps, &self.columns, store)?
+                    decode_members(text, maps, self.names, &self.columns, store)?
                 };
                 Ok(match members {
                     Members::Read => Presence::Present,

@@ -183,6 +183,8 @@ fn map_text() -> impl Strategy<Value = String> {
     let value = prop_oneof![
         Just("null"),
         Just("\"x\""),
+        Just("\"a longer text, ä, of \\\"several\\\" parts\""),
+        Just(" \"y\" "),
         Just("7"),
         Just("{\"a\":1}"),
         Just("[1,\"b\"]")
@@ -191,7 +193,12 @@ fn map_text() -> impl Strategy<Value = String> {
     let entries = proptest::collection::vec((key, value), 0..5);
     let as_object = |entries: &[(&str, &str)]| {
         let members = entries.iter().map(|(key, value)| format!("\"{key}\":{value}"));
-        format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+        let separator = if entries.len().is_multiple_of(2) {
+            ","
+        } else {
+            ", "
+        };
+        format!("{{{}}}", members.collect::<Vec<_>>().join(separator))
     };
     let as_list = |entries: &[(&str, &str)]| {
         let members = entries
@@ -207,6 +214,41 @@ fn map_text() -> impl Strategy<Value = String> {
         1 => Just("5".to_owned()),
     ]
 }
+
+/// Columns, of which some differ in their case alone, and names that members may have.
+const COLUMNS: [&str; 9] = [
+    "HOST",
+    "host",
+    "PID",
+    "IDENTIFIER",
+    "HOSTIDENTIFIER",
+    "HOST-IDENTIFIER-OF-ALL",
+    "A[1]",
+    "Ü",
+    "TEMP",
+];
+const MEMBERS: [&str; 20] = [
+    "HOST",
+    "host",
+    "Host",
+    "PID",
+    "pid",
+    "pıd",
+    "identifier",
+    "hostIdentifier",
+    "HOSTIDENTIFIER",
+    "hostIdentifieR",
+    "host-identifier-of-all",
+    "HOST-identifier_of-all",
+    "a[1]",
+    "a{1}",
+    "ü",
+    "Ü",
+    "temp",
+    "ſ",
+    "other",
+    "",
+];
 
 const DELIMITED: Format = Format::Delimited { delimiter: ';' };
 
@@ -242,6 +284,41 @@ proptest! {
             keys.iter().map(entry).collect::<Row>()
         });
         prop_assert_eq!(read_map(format, wrapping, &bytes, Demand::Each(keys.to_vec())), expected, "{}", text);
+    }
+
+    #[test]
+    fn a_member_belongs_to_the_column_of_its_name_or_of_its_upper_case(
+        columns in proptest::sample::subsequence(COLUMNS.to_vec(), 1..=COLUMNS.len()).prop_shuffle(),
+        members in proptest::collection::vec(prop::sample::select(&MEMBERS[..]), 0..12),
+        escaped: bool,
+    ) {
+        let text = |name: &str| match escaped {
+            true => name.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect(),
+            false => name.to_owned(),
+        };
+        let numbered = members.iter().enumerate();
+        let texts: Vec<String> = numbered
+            .map(|(number, name)| format!("\"{}\" : \"{number}\"", text(name)))
+            .collect();
+        let column = |(place, name): (usize, &&str)| DecoderColumn {
+            name: (*name).to_owned(),
+            sql_type: SqlType::String,
+            target: Some((place, Demand::Whole)),
+        };
+        let decoder_columns = columns.iter().enumerate().map(column).collect();
+        let decoder = Decoder::new(Format::Json, Wrapping::Wrapped, decoder_columns, "");
+        let mut row = vec![Value::Null; columns.len()];
+        decoder.decode(format!("{{{}}}", texts.join(",")).as_bytes(), &mut row).expect("it is JSON");
+        let expected: Row = columns
+            .iter()
+            .map(|column| {
+                let exact = members.iter().rposition(|name| name == column);
+                let folded = |name: &&str| !columns.contains(name) && name.to_uppercase() == **column;
+                let number = exact.or_else(|| members.iter().rposition(folded));
+                number.map_or(Value::Null, |number| Value::string(number.to_string()))
+            })
+            .collect();
+        prop_assert_eq!(row, expected);
     }
 
     #[test]

@@ -67,6 +67,11 @@ impl Task {
         Self::with_most(plan, join::MOST_BYTES, store::MOST_BYTES)
     }
 
+    /// The same, where the rows of each store may take so many bytes.
+    pub fn with_stores_of(plan: &QueryPlan, most_bytes: usize) -> Self {
+        Self::with_most(plan, join::MOST_BYTES, most_bytes)
+    }
+
     /// The same, where the rows of each join and of each store may take so many bytes.
     pub fn with_state_of(plan: &QueryPlan, most_bytes: usize) -> Self {
         Self::with_most(plan, most_bytes, most_bytes)

@@ -15,7 +15,7 @@ use super::stored_row::{PackedRow, StoredRow, pack};
 use crate::plan::{StoreStep, Windows};
 use crate::value::{Row, Value};
 
-/// What the rows of a store may take, in bytes. A query whose rows take more fails.
+/// What the rows of a store may take, in bytes, where nothing else is said. A query whose rows take more fails.
 pub(super) const MOST_BYTES: usize = 1024 * 1024 * 1024;
 /// What a row takes besides its values: its places in the two orders.
 const OVERHEAD: usize = 96;
@@ -401,7 +401,7 @@ impl Store {
         (bytes > self.most_bytes).then(|| {
             format!(
                 "the rows of store `{}` take more than {} MiB; hint: fewer keys or columns, a shorter window or \
-                 RETENTION, or a WHERE keeps less",
+                 RETENTION, or a WHERE keeps less; `serve ksqldb --store-size` allows more",
                 self.name,
                 self.most_bytes / 1024 / 1024
             )

@@ -119,6 +119,15 @@ pub(super) enum OffsetParts {
 impl Pattern {
     /// Reads a pattern.
     pub(crate) fn parse(source: &str) -> Result<Self, FunctionError> {
+        Self::compile(source, false)
+    }
+
+    /// Reads one that was let in: once `zzzz` was, and read as `z`.
+    pub(crate) fn parse_let_in(source: &str) -> Result<Self, FunctionError> {
+        Self::compile(source, true)
+    }
+
+    fn compile(source: &str, is_let_in: bool) -> Result<Self, FunctionError> {
         let invalid =
             |reason: String| FunctionError::new(format!("invalid date pattern `{source}`: {reason}"));
         // The last list is the innermost open `[`.
@@ -147,6 +156,16 @@ impl Pattern {
                         width = Some(count);
                         letter = padded.ok_or_else(|| invalid("nothing follows the padding".into()))?;
                         count = 1 + repetitions(&mut characters, letter);
+                    }
+                    if (letter, count) == ('z', 4) {
+                        if is_let_in {
+                            count = 1;
+                        } else {
+                            return Err(invalid(
+                                "the full names of time zones (`zzzz`) are not known here; `z` is their short names"
+                                    .into(),
+                            ));
+                        }
                     }
                     let item = item(letter, count).ok_or_else(|| {
                         if KNOWN_LETTERS.contains(letter) {
@@ -282,7 +301,7 @@ fn item(letter: char, count: usize) -> Option<Item> {
         'n' => (count <= 19).then(|| number(Field::Nanosecond, count, 19)),
         'N' => (count <= 19).then(|| number(Field::NanosecondOfDay, count, 19)),
         'V' => (count == 2).then_some(Item::ZoneId),
-        'z' => (count <= 4).then_some(Item::ZoneName),
+        'z' => (count <= 3).then_some(Item::ZoneName),
         'O' => match count {
             1 => Some(Item::LocalizedOffset(Style::Short)),
             4 => Some(Item::LocalizedOffset(Style::Full)),
@@ -391,9 +410,19 @@ mod tests {
             ("WW", "Too many pattern letters: W"),
             ("b", "Unknown pattern letter: b"),
             ("SSSSSSSSSS", "Too many pattern letters: S"),
+            (
+                "HH:mm zzzz",
+                "the full names of time zones (`zzzz`) are not known here; `z` is their short names",
+            ),
         ] {
             let error = Pattern::parse(pattern).unwrap_err().to_string();
             assert_eq!(error, format!("invalid date pattern `{pattern}`: {reason}"));
+            // What an earlier version let in is not lost.
+            assert_eq!(
+                Pattern::parse_let_in(pattern).is_ok(),
+                pattern.contains("zzzz"),
+                "{pattern}"
+            );
         }
         assert!(Pattern::parse(&"[".repeat(100_000)).is_err());
     }

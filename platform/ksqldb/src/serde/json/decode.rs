@@ -4,6 +4,7 @@
 //! such members the last one counts, and an exact one before all others. What is missing is `NULL`.
 //! A value that cannot be coerced fails the whole record, even where no query looks at it.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use bigdecimal::BigDecimal;
@@ -57,11 +58,36 @@ pub(in super::super) enum Maps {
     ObjectsOrEntries,
 }
 
+/// What is known of the fields' names before anything is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum FieldNames {
+    /// All are ASCII without lower-case letters, as ksqlDB has them where they are not quoted: whatever its case, a
+    /// member belongs to one of them at most.
+    Upper,
+    /// Any.
+    Any,
+}
+
+impl FieldNames {
+    pub(in super::super) fn of<F: Field>(fields: &[F]) -> Self {
+        let is_upper = |field: &F| {
+            let mut bytes = field.name().bytes();
+            bytes.all(|byte| byte.is_ascii() && !byte.is_ascii_lowercase())
+        };
+        if fields.iter().all(is_upper) {
+            Self::Upper
+        } else {
+            Self::Any
+        }
+    }
+}
+
 /// Reads an object's members into the places that `store` knows, by the field's index and, where each entry of a map
 /// has a place, by its number.
 pub(in super::super) fn decode_members<F: Field>(
     bytes: &[u8],
     maps: Maps,
+    names: FieldNames,
     fields: &[F],
     store: impl FnMut(usize, usize, Value),
 ) -> Result<Members, SerdeError> {
@@ -70,7 +96,7 @@ pub(in super::super) fn decode_members<F: Field>(
         reader.word("null")?;
         return Ok(Members::Null);
     }
-    read_members(&mut reader, fields, store)?;
+    read_members(&mut reader, names, fields, store)?;
     Ok(Members::Read)
 }
 
@@ -96,6 +122,7 @@ fn as_text(bytes: &[u8]) -> Result<&str, SerdeError> {
 
 fn read_members<F: Field>(
     reader: &mut Reader<'_>,
+    names: FieldNames,
     fields: &[F],
     mut store: impl FnMut(usize, usize, Value),
 ) -> Result<(), SerdeError> {
@@ -104,10 +131,17 @@ fn read_members<F: Field>(
     }
     // Filled only when a member matches exactly, which lower-case members never do.
     let mut exact = Vec::new();
+    // Members mostly come in the order of the columns.
+    let mut likely = 0;
     reader.object(|reader, name| {
-        let Some((index, is_exact)) = find(fields, &name) else {
+        let found = match names {
+            FieldNames::Upper => find_upper(fields, likely, name),
+            FieldNames::Any => find(fields, name),
+        };
+        let Some((index, is_exact)) = found else {
             return reader.skip();
         };
+        likely = index + 1;
         if is_exact {
             exact.resize(fields.len(), false);
             exact[index] = true;
@@ -150,6 +184,51 @@ fn find<F: Field>(fields: &[F], name: &str) -> Option<(usize, bool)> {
         }
     }
     folded
+}
+
+/// The same of names that are [`FieldNames::Upper`]. The search begins at the likely one.
+fn find_upper<F: Field>(fields: &[F], likely: usize, name: &str) -> Option<(usize, bool)> {
+    let (before, after) = fields.split_at(likely.min(fields.len()));
+    let after = after
+        .iter()
+        .enumerate()
+        .map(|(index, field)| (before.len() + index, field));
+    for (index, field) in after.chain(before.iter().enumerate()) {
+        let (column, name) = (field.name().as_bytes(), name.as_bytes());
+        if column.len() == name.len() && is_upper_of(column, name) {
+            return Some((index, column == name));
+        }
+    }
+    // The upper case of some other letters is ASCII.
+    if name.is_ascii() { None } else { find(fields, name) }
+}
+
+/// Whether that is a name's upper case, where both are of the same length. Bytes that are not ASCII have none.
+fn is_upper_of(column: &[u8], name: &[u8]) -> bool {
+    let is_same =
+        |column: &[u8; 8], name: &[u8; 8]| u64::from_le_bytes(*column) == upper(u64::from_le_bytes(*name));
+    // The last eight may overlap the ones before.
+    if let (Some(last), Some(last_of_name)) = (column.last_chunk(), name.last_chunk()) {
+        let mut eights = column.as_chunks().0.iter().zip(name.as_chunks().0);
+        return is_same(last, last_of_name) && eights.all(|(column, name)| is_same(column, name));
+    }
+    column
+        .iter()
+        .zip(name)
+        .all(|(column, name)| *column == name.to_ascii_uppercase())
+}
+
+/// Eight bytes in upper case.
+fn upper(eight: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGHS: u64 = ONES << 7;
+    let low = eight & !HIGHS;
+    // The highest bit of each byte that is above `z`, and from `a` on.
+    let above = low + ONES * u64::from(0x7f - b'z');
+    let from = low + ONES * u64::from(0x80 - b'a');
+    let is_lower = (from & !above) & !eight & HIGHS;
+    // Bit 5 tells the cases apart.
+    eight ^ (is_lower >> 2)
 }
 
 /// Reads what is wanted of a value. `store` takes it with its number: 0, unless each entry of a map has a place.
@@ -219,7 +298,9 @@ fn read_value(reader: &mut Reader<'_>, sql_type: &SqlType) -> Result<Value, Serd
         SqlType::Map(_, value_type) => read_map(reader, value_type, None),
         SqlType::Struct(fields) => {
             let mut values: Row = vec![Value::Null; fields.len()];
-            read_members(reader, fields, |index, _, value| values[index] = value)?;
+            read_members(reader, FieldNames::Any, fields, |index, _, value| {
+                values[index] = value
+            })?;
             Ok(Value::Struct(values.into()))
         }
     }
@@ -252,7 +333,7 @@ fn read_map(
     let mut entries: Vec<(Arc<str>, Value)> = Vec::with_capacity(wanted.map_or(16, <[Arc<str>]>::len));
     reader.object(|reader, key| {
         let key: Arc<str> = match wanted {
-            None => Arc::from(key.as_ref()),
+            None => Arc::from(key),
             Some(keys) => match keys.iter().find(|wanted| ***wanted == *key) {
                 Some(wanted) => Arc::clone(wanted),
                 None => return check_value(reader, value_type),
@@ -283,15 +364,37 @@ fn read_each(
         }
         return Ok(());
     }
-    reader.object(
-        |reader, key| match keys.iter().position(|wanted| **wanted == *key) {
-            Some(number) => {
-                store(number, read_value(reader, value_type)?);
-                Ok(())
-            }
-            None => check_value(reader, value_type),
-        },
-    )
+    let marks = keys.iter().fold(0, |marks, key| marks | mark(key.as_bytes()));
+    let place = |key: &[u8]| match marks & mark(key) {
+        0 => None,
+        _ => keys.iter().position(|wanted| wanted.as_bytes() == key),
+    };
+    // Both ways give to one place.
+    let store = RefCell::new(store);
+    let member = |reader: &mut Reader<'_>, key: &str| match place(key.as_bytes()) {
+        Some(number) => {
+            store.borrow_mut()(number, read_value(reader, value_type)?);
+            Ok(())
+        }
+        None => check_value(reader, value_type),
+    };
+    if *value_type != SqlType::String {
+        return reader.object(member);
+    }
+    let text = |key: &[u8], text: &[u8]| {
+        if let Some(number) = place(key) {
+            // It is a part of a text.
+            let text = String::from_utf8_lossy(text);
+            store.borrow_mut()(number, Value::string(text));
+        }
+    };
+    reader.object_of_texts(text, member)
+}
+
+/// A bit that texts have in common if they are equal, and seldom otherwise.
+fn mark(bytes: &[u8]) -> u64 {
+    let end = |byte: Option<&u8>| byte.map_or(0, |byte| usize::from(*byte));
+    1 << ((bytes.len() + 3 * end(bytes.first()) + 7 * end(bytes.last())) % 64)
 }
 
 /// Reads a map that is a list of its entries. One without a key is none.
@@ -308,7 +411,9 @@ fn read_entries(
     let mut entries = Vec::new();
     reader.array(|reader| {
         let mut entry = [Value::Null, Value::Null];
-        read_members(reader, &parts, |index, _, value| entry[index] = value)?;
+        read_members(reader, FieldNames::Any, &parts, |index, _, value| {
+            entry[index] = value
+        })?;
         let [key, value] = entry;
         if let Value::String(key) = key
             && wanted.is_none_or(|wanted| wanted.contains(&key))

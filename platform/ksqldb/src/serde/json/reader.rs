@@ -38,15 +38,18 @@ impl Kind {
 
 /// Where a run of ordinary characters ends that begins at `from`: before a quote, a backslash or a control character, or
 /// with the text.
+#[inline]
 pub(super) fn end_of_run(text: &[u8], from: usize) -> usize {
-    let (eights, rest) = text[from..].as_chunks::<8>();
-    for (index, eight) in eights.iter().enumerate() {
+    let mut at = from;
+    while let Some(eight) = text.get(at..).and_then(<[u8]>::first_chunk) {
         if let Some(place) = first_special(u64::from_le_bytes(*eight)) {
-            return from + 8 * index + place;
+            return at + place;
         }
+        at += 8;
     }
+    let rest = text.get(at..).unwrap_or_default();
     let place = rest.iter().position(|byte| is_special(*byte));
-    text.len() - rest.len() + place.unwrap_or(rest.len())
+    at + place.unwrap_or(rest.len())
 }
 
 /// What ends a run of ordinary characters in a string.
@@ -56,12 +59,13 @@ fn is_special(byte: u8) -> bool {
 
 /// The place of the first such byte among eight, of which the first is the lowest: strings are most of a record, and
 /// one byte at a time is slow. A borrow may make a later byte look like one, but never an earlier.
+#[inline]
 fn first_special(eight: u64) -> Option<usize> {
     const ONES: u64 = u64::MAX / 0xff;
     const HIGHS: u64 = ONES << 7;
-    let below = |bytes: u64, limit: u64| bytes.wrapping_sub(ONES * limit) & !bytes & HIGHS;
+    let below = |bytes: u64, limit: u64| bytes.wrapping_sub(ONES * limit) & !bytes;
     let equal = |byte: u8| below(eight ^ (ONES * u64::from(byte)), 1);
-    let special = below(eight, 0x20) | equal(b'"') | equal(b'\\');
+    let special = (below(eight, 0x20) | equal(b'"') | equal(b'\\')) & HIGHS;
     // Eight bits a byte.
     (special != 0).then(|| usize::try_from(special.trailing_zeros() / 8).unwrap_or(0))
 }
@@ -98,10 +102,12 @@ impl<'a> Reader<'a> {
         self.takes_entries
     }
 
+    #[inline]
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[cold]
     fn error(&self, expected: &str) -> SerdeError {
         match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
             Some(found) => SerdeError::new(format!(
@@ -113,12 +119,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn skip_space(&mut self) {
         while matches!(self.byte(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
     }
 
+    #[inline]
     fn expect(&mut self, byte: u8, expected: &str) -> Result<(), SerdeError> {
         if self.byte() != Some(byte) {
             return Err(self.error(expected));
@@ -190,20 +198,40 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a string.
+    #[inline]
     pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, SerdeError> {
+        match self.plain_string() {
+            Some(text) => Ok(Cow::Borrowed(text)),
+            None => self.escaped_string().map(Cow::Owned),
+        }
+    }
+
+    /// Reads a string that stands there as it is, as nearly all do. Of anything else it reads nothing.
+    #[inline]
+    fn plain_string(&mut self) -> Option<&'a str> {
+        if self.byte() != Some(b'"') {
+            return None;
+        }
+        let start = self.at + 1;
+        let end = end_of_run(self.text.as_bytes(), start);
+        if self.text.as_bytes().get(end) != Some(&b'"') {
+            return None;
+        }
+        self.at = end + 1;
+        self.text.get(start..end)
+    }
+
+    #[cold]
+    fn escaped_string(&mut self) -> Result<String, SerdeError> {
         self.expect(b'"', "a string")?;
         let start = self.at;
         self.at = end_of_run(self.text.as_bytes(), start);
-        if self.byte() == Some(b'"') {
-            self.at += 1;
-            return Ok(Cow::Borrowed(&self.text[start..self.at - 1]));
-        }
         let mut owned = self.text[start..self.at].to_owned();
         loop {
             match self.byte() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(Cow::Owned(owned));
+                    return Ok(owned);
                 }
                 Some(b'\\') => {
                     self.at += 1;
@@ -270,9 +298,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads an object: calls `member` at the value of each member, which must read it.
+    #[inline]
     pub(crate) fn object(
         &mut self,
-        mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), SerdeError>,
+        mut member: impl FnMut(&mut Self, &str) -> Result<(), SerdeError>,
     ) -> Result<(), SerdeError> {
         self.expect(b'{', "an object")?;
         self.enter()?;
@@ -285,7 +314,7 @@ impl<'a> Reader<'a> {
             let name = self.string()?;
             self.skip_space();
             self.expect(b':', "a colon")?;
-            member(self, name)?;
+            member(self, &name)?;
             self.skip_space();
             match self.byte() {
                 Some(b',') => self.at += 1,
@@ -293,6 +322,62 @@ impl<'a> Reader<'a> {
                 _ => return Err(self.error("a comma or the end of the object")),
             }
         }
+    }
+
+    /// Reads an object as [`object`](Self::object) does, and those of its members on a shorter way that are texts which
+    /// stand there as they are: `text` is told their names and values.
+    pub(super) fn object_of_texts(
+        &mut self,
+        mut text: impl FnMut(&'a [u8], &'a [u8]),
+        mut member: impl FnMut(&mut Self, &str) -> Result<(), SerdeError>,
+    ) -> Result<(), SerdeError> {
+        self.expect(b'{', "an object")?;
+        self.enter()?;
+        self.skip_space();
+        if self.byte() == Some(b'}') {
+            return self.leave();
+        }
+        loop {
+            match self.plain_member() {
+                Some((name, value)) => text(name, value),
+                None => {
+                    self.skip_space();
+                    let name = self.string()?;
+                    self.skip_space();
+                    self.expect(b':', "a colon")?;
+                    member(self, &name)?;
+                }
+            }
+            self.skip_space();
+            match self.byte() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => return self.leave(),
+                _ => return Err(self.error("a comma or the end of the object")),
+            }
+        }
+    }
+
+    /// Reads a name and a text that stand there as they are, with nothing but a colon in between. Of anything else it
+    /// reads nothing.
+    #[inline]
+    fn plain_member(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        const BETWEEN: &[u8; 3] = b"\":\"";
+        let bytes = self.text.as_bytes();
+        if bytes.get(self.at) != Some(&b'"') {
+            return None;
+        }
+        let name = self.at + 1;
+        let end_of_name = end_of_run(bytes, name);
+        if bytes.get(end_of_name..)?.first_chunk() != Some(BETWEEN) {
+            return None;
+        }
+        let value = end_of_name + BETWEEN.len();
+        let end = end_of_run(bytes, value);
+        if bytes.get(end) != Some(&b'"') {
+            return None;
+        }
+        self.at = end + 1;
+        Some((bytes.get(name..end_of_name)?, bytes.get(value..end)?))
     }
 
     /// Reads an array: calls `element` at each element, which must read it.
@@ -334,7 +419,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a string without keeping it.
-    fn skip_string(&mut self) -> Result<(), SerdeError> {
+    #[cold]
+    fn skip_escaped_string(&mut self) -> Result<(), SerdeError> {
         self.expect(b'"', "a string")?;
         loop {
             self.at = end_of_run(self.text.as_bytes(), self.at);
@@ -353,11 +439,20 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads any value without keeping it.
+    #[inline]
     pub(crate) fn skip(&mut self) -> Result<(), SerdeError> {
+        self.skip_space();
+        match self.plain_string() {
+            Some(_) => Ok(()),
+            None => self.skip_other(),
+        }
+    }
+
+    fn skip_other(&mut self) -> Result<(), SerdeError> {
         match self.kind()? {
             Kind::Object => self.object(|reader, _| reader.skip()),
             Kind::Array => self.array(Self::skip),
-            Kind::String => self.skip_string(),
+            Kind::String => self.skip_escaped_string(),
             Kind::Number => self.number().map(|_| ()),
             Kind::True => self.word("true"),
             Kind::False => self.word("false"),

@@ -116,7 +116,7 @@ pub(crate) fn write_compact(reader: &mut Reader<'_>, output: &mut Vec<u8>) -> Re
                     output.push(b',');
                 }
                 first = false;
-                write_string(&name, output);
+                write_string(name, output);
                 output.push(b':');
                 write_compact(reader, output)
             })?;

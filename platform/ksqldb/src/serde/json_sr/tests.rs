@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::super::json::{Maps, Members, decode_bare, decode_members};
+use super::super::json::{FieldNames, Maps, Members, decode_bare, decode_members};
 use super::super::registered::{InferredType, Names};
 use super::super::tests::{any_type, columns_of, named, rows, wanted};
 use super::super::{DecoderColumn, Demand};
@@ -31,7 +31,7 @@ proptest! {
         let mut bytes = Vec::new();
         RecordWriter::new(&schema, &columns, false).write(&row, &mut bytes);
         let mut back = vec![Value::Null; row.len()];
-        let read = decode_members(&bytes, Maps::ObjectsOrEntries, &wanted(&columns), |place, _, value| {
+        let read = decode_members(&bytes, Maps::ObjectsOrEntries, FieldNames::Any, &wanted(&columns), |place, _, value| {
             back[place] = value;
         });
         prop_assert_eq!(read, Ok(Members::Read));
