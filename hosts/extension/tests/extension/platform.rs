@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use apache_avro::reader::datum::GenericDatumReader;
 use osqdemo_registry_client::wire::{SchemaId, split};
