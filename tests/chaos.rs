@@ -81,11 +81,13 @@ fn faults_of_containers_are_stood() {
         ("stop", "ksqldb-server", 300),
         ("partition", "ksqldb-server", 1_000),
         ("kill", "host2/extension", 0),
+        // Its container is another one then, and its spool must be the same.
+        ("restart", "host1", 0),
     ];
     let report_to = format!("json={}", report.display());
     let (told, _) = stack.succeed(&["chaos", "--replay", &list(home, &faults), "--report", &report_to]);
-    assert!(told.contains("passed: after 6 faults in "), "{told}");
-    assert_compared(&report, 6);
+    assert!(told.contains("passed: after 7 faults in "), "{told}");
+    assert_compared(&report, 7);
     // Nobody is cut off any more: the others find it by its name.
     for service in ["broker", "host1", "ksqldb-server"] {
         let format = "{{json .NetworkSettings.Networks}}";
