@@ -7,14 +7,11 @@ mod docker_support;
 mod killed_broker;
 mod support;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use docker_support::{DockerStack, docker, make_real_images};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use serde_json::{Value, json};
 use support::eventually;
 
 /// A worker in Java on a busy machine.
@@ -54,39 +51,11 @@ fn assert_order(told: &str, first: &str, then: &str) {
     assert!(healthy < starting, "{first} before {then}: {told}");
 }
 
-/// Asks Connect; returns what it says.
-fn connect(stack: &DockerStack, method: &str, path: &str, body: &Value) -> Value {
-    let address = stack.service("connect", "address");
-    let address = address
-        .as_str()
-        .expect("an address")
-        .trim_start_matches("http://");
-    let body = if body.is_null() {
-        String::new()
-    } else {
-        body.to_string()
-    };
-    let mut stream = TcpStream::connect(address).expect("Connect listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
-    write!(
-        stream,
-        "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .expect("it is asked");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    assert!(head.contains(" 200 ") || head.contains(" 201 "), "{answer}");
-    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
-}
-
-/// The file sink is there, and what is written to a topic comes out of it.
+/// The file sink is there, and what is written to a topic comes out of it when ksqlDB is told so.
 fn the_file_sink_works(stack: &DockerStack) {
-    let plugins = connect(stack, "GET", "/connector-plugins", &Value::Null);
     let sink = "org.apache.kafka.connect.file.FileStreamSinkConnector";
-    let mut listed = plugins.as_array().expect("a list").iter();
-    assert!(listed.any(|plugin| plugin["class"] == sink), "{plugins:#}");
+    let (plugins, _) = stack.succeed(&["ksql", "SHOW CONNECTOR PLUGINS;"]);
+    assert!(plugins.contains(sink), "{plugins}");
 
     let address = stack.service("broker", "address");
     let producer: BaseProducer = ClientConfig::new()
@@ -100,9 +69,11 @@ fn the_file_sink_works(stack: &DockerStack) {
         .map_err(|(error, _)| error)
         .expect("it is sent");
     producer.flush(PATIENCE).expect("it is written");
-    let config =
-        json!({ "connector.class": sink, "topics": "joined", "file": "/tmp/joined.txt", "tasks.max": "1" });
-    connect(stack, "PUT", "/connectors/sink/config", &config);
+    let create = format!(
+        "CREATE SINK CONNECTOR sink WITH ('connector.class'='{sink}', 'topics'='joined', 'file'='/tmp/joined.txt');"
+    );
+    let (made, _) = stack.succeed(&["ksql", &create]);
+    assert_eq!(made.trim(), "Created connector SINK");
     let container = stack.container("connect");
     eventually("the line is in the file", PATIENCE, || {
         let mut look = std::process::Command::new("docker");

@@ -99,7 +99,10 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
             config.kafka_properties = client.kafka.0;
             config.service_id = arguments.service_id;
             config.processing_log_stream = arguments.processing_log_stream;
-            config.connect_url = arguments.connect;
+            // Nothing where the stack has none.
+            if !arguments.connect.is_empty() {
+                config.connect_url = arguments.connect;
+            }
             config.store_size = arguments.store_size;
             config.schema_registry = named_or(arguments.schema_registry, client.registry).map(|registry| {
                 let settings = kafka::registry_settings(&registry);

@@ -68,7 +68,12 @@ impl Worker {
             process,
         };
         let until = Instant::now() + PATIENCE;
-        while reqwest::get(format!("{}/connectors", worker.url)).await.is_err() {
+        // One that is coming up says 404.
+        let is_up = async |url: &str| {
+            let answer = reqwest::get(format!("{url}/connectors")).await;
+            answer.is_ok_and(|answer| answer.status() == 200)
+        };
+        while !is_up(&worker.url).await {
             assert!(Instant::now() < until, "the worker does not answer");
             let ended = worker.process.try_wait().unwrap();
             assert!(ended.is_none(), "the worker has ended: {ended:?}");
