@@ -25,6 +25,10 @@ fn list(home: &Path, faults: &[(&str, &str, u64)]) -> String {
             if *kind == "slow" {
                 round["way"] = json!({ "delay_ms": 50, "loss_percent": 10 });
             }
+            if *kind == "clock" {
+                let is_ahead = *target != "host1";
+                round["step_ms"] = json!(if is_ahead { 200_000 } else { -200_000 });
+            }
             round
         })
         .collect();
@@ -81,11 +85,13 @@ fn faults_of_containers_are_stood() {
         ("stop", "ksqldb-server", 300),
         ("partition", "ksqldb-server", 1_000),
         ("kill", "host2/extension", 0),
+        // Its container is another one then, and its spool must be the same.
+        ("restart", "host1", 0),
     ];
     let report_to = format!("json={}", report.display());
     let (told, _) = stack.succeed(&["chaos", "--replay", &list(home, &faults), "--report", &report_to]);
-    assert!(told.contains("passed: after 6 faults in "), "{told}");
-    assert_compared(&report, 6);
+    assert!(told.contains("passed: after 7 faults in "), "{told}");
+    assert_compared(&report, 7);
     // Nobody is cut off any more: the others find it by its name.
     for service in ["broker", "host1", "ksqldb-server"] {
         let format = "{{json .NetworkSettings.Networks}}";
@@ -217,6 +223,9 @@ fn faults_are_stood_and_what_is_wrong_is_found() {
         ("partition", "host1", 500),
         ("partition", "broker", 500),
         ("slow", "ksqldb-server", 500),
+        ("clock", "host1", 3_000),
+        ("clock", "host2", 3_000),
+        ("clock", "broker", 500),
         ("kill", "broker", 0),
     ];
     // Another build of osqdemo, as far as anybody can tell: it lies elsewhere.
@@ -231,8 +240,8 @@ fn faults_are_stood_and_what_is_wrong_is_found() {
         "--report",
         &format!("json={}", report.display()),
     ]);
-    assert!(told.contains("passed: after 13 faults in "), "{told}");
-    assert_compared(&report, 13);
+    assert!(told.contains("passed: after 16 faults in "), "{told}");
+    assert_compared(&report, 16);
     // It is run by the installed build again, without anything in between.
     let programs = stack.ps().to_string();
     assert!(!programs.contains("osqdemo-other"), "{programs}");

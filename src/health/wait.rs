@@ -251,6 +251,7 @@ mod tests {
             config_hash: String::new(),
             port: None,
             started_at: 0,
+            lines_from: std::collections::BTreeMap::new(),
             restarts: 0,
             last_exit: None,
             host_config: None,
