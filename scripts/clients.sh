@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Every Kafka client that can be had, against the broker of this repository: the checks of platform/broker/clients/checks.txt.
 #
-#   clients.sh [PROGRAM] [--only python|node|go|java|c] [--write]
+#   clients.sh [PROGRAM] [--only python|node|go|java|rust|c] [--write]
 #
-# PROGRAM is the osqdemo to run. Clients are installed into target/clients, once, by pip, npm, go, mvn and apt-get
-# download; one that cannot be had is not run, which is said. --write writes docs/clients.md. Ends with 1 when a check has
+# PROGRAM is the osqdemo to run. Clients are installed into target/clients, once, by pip, npm, go, mvn, cargo and
+# apt-get download; one that cannot be had is not run, which is said. --write writes docs/clients.md. Ends with 1 when a check has
 # failed.
 set -euo pipefail
 program=target/release/osqdemo only='' write=''
@@ -53,7 +53,7 @@ client() {
 }
 
 # shellcheck source=/dev/null
-for part in python node go java c; do
+for part in python node go java rust c; do
   [ ! -e "$sources/$part/run.sh" ] || source "$sources/$part/run.sh"
 done
 [ -z "$write" ] || python3 "$sources/table.py" "$sources/checks.txt" "$results" >docs/clients.md

@@ -3,12 +3,14 @@
 //! A statement asks once and tells what went wrong. A query that runs waits for a registry that is away, as long as it
 //! takes: it loses no row, and holds up nobody else. The client blocks, so each question has a thread of its own.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use osqdemo_protobuf::{File, FileError, Linked};
 use osqdemo_registry_client::wire::SchemaId;
 use osqdemo_registry_client::{Client, ClientError, Schema, SchemaType, Settings, SettingsError, Version};
+use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 use crate::plan::{MissingSchema, QueryPlan};
@@ -18,6 +20,9 @@ use crate::serde::{SinkSchema, WriterSchema};
 const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a query waits before it asks again: at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Subjects whose latest version is remembered.
+const MOST_SEEN: usize = 10_000;
 
 /// What ksqlDB says where no registry is set up.
 pub(crate) const NOT_CONFIGURED: &str =
@@ -61,16 +66,37 @@ impl RegistryError {
     }
 }
 
+/// What tells the content of a subject from whatever is registered there later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Latest {
+    /// Its latest version.
+    pub(crate) version: u32,
+    /// The id of the schema.
+    pub(crate) id: u32,
+}
+
+impl From<&Version> for Latest {
+    fn from(found: &Version) -> Self {
+        Self {
+            version: found.version,
+            id: found.id,
+        }
+    }
+}
+
 /// The registry, where there is one.
 pub(crate) struct Registry {
     client: Option<Arc<Client>>,
+    /// Subjects as they were last seen.
+    seen: Mutex<HashMap<String, Latest>>,
 }
 
 impl Registry {
     /// Asks nothing yet. How long a request may take, and how often it is tried again, is not the settings' to say.
     pub(crate) fn new(settings: Option<&Settings>) -> Result<Self, SettingsError> {
+        let seen = Mutex::default();
         let Some(settings) = settings else {
-            return Ok(Self { client: None });
+            return Ok(Self { client: None, seen });
         };
         let settings = Settings {
             timeout: REQUEST_DEADLINE,
@@ -79,6 +105,7 @@ impl Registry {
         };
         Ok(Self {
             client: Some(Arc::new(Client::new(settings)?)),
+            seen,
         })
     }
 
@@ -100,8 +127,34 @@ impl Registry {
 
     /// The latest version of a subject.
     pub(crate) async fn latest(&self, subject: &str) -> Result<Version, RegistryError> {
-        let subject = subject.to_owned();
-        self.ask(move |client| client.version(&subject, None)).await
+        let asked = subject.to_owned();
+        let found = self.ask(move |client| client.version(&asked, None)).await;
+        match &found {
+            Ok(version) => self.note_seen(subject, Some(version.into())),
+            Err(error) if error.is_not_found() => self.note_seen(subject, None),
+            Err(_) => {}
+        }
+        found
+    }
+
+    /// What a subject was when it was last looked at.
+    pub(crate) fn last_seen(&self, subject: &str) -> Option<Latest> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.get(subject).copied()
+    }
+
+    fn note_seen(&self, subject: &str, latest: Option<Latest>) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match latest {
+            Some(latest) if seen.len() < MOST_SEEN || seen.contains_key(subject) => {
+                seen.insert(subject.to_owned(), latest);
+            }
+            // One that is not remembered is not deleted later, no more.
+            Some(_) => {}
+            None => {
+                seen.remove(subject);
+            }
+        }
     }
 
     /// The schema with that id as it is in the registry.
@@ -169,12 +222,16 @@ impl Registry {
 
     /// Registers a schema for a statement, whatever is remembered: its subject may have been deleted since.
     pub(crate) async fn register_anew(&self, subject: &str, schema: Schema) -> Result<u32, RegistryError> {
-        let subject = subject.to_owned();
-        self.ask(move |client| {
-            client.forget(&subject);
-            client.register(&subject, &schema, false)
-        })
-        .await
+        let asked = subject.to_owned();
+        let registered = self
+            .ask(move |client| {
+                client.forget(&asked);
+                client.register(&asked, &schema, false)
+            })
+            .await?;
+        // Which version that is, is not in the answer. Only a later deletion would want to know.
+        let _ = self.latest(subject).await;
+        Ok(registered)
     }
 
     /// Forgets what is known of a subject.
@@ -186,11 +243,13 @@ impl Registry {
 
     /// Deletes a subject, where there is one.
     pub(crate) async fn delete(&self, subject: &str) -> Result<(), RegistryError> {
-        let subject = subject.to_owned();
-        let deleted = self.ask(move |client| client.delete(&subject)).await;
-        match deleted {
-            Err(error) if error.is_not_found() => Ok(()),
-            other => other,
+        let asked = subject.to_owned();
+        match self.ask(move |client| client.delete(&asked)).await {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => {
+                self.note_seen(subject, None);
+                Ok(())
+            }
         }
     }
 

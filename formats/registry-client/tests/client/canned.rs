@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use std::time::Duration;
 
 /// A server on a free port.
 pub(crate) struct Canned {
@@ -15,6 +16,11 @@ pub(crate) struct Canned {
 impl Canned {
     /// Answers each request with the next of these, a status line and a body each, and the last one for ever.
     pub(crate) fn new(answers: &'static [(&'static str, &'static str)]) -> Self {
+        Self::late(Duration::ZERO, answers)
+    }
+
+    /// The same, each answer so long after its request.
+    pub(crate) fn late(time: Duration, answers: &'static [(&'static str, &'static str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (told, requests) = channel();
@@ -34,6 +40,7 @@ impl Canned {
                 if told.send(request).is_err() {
                     return;
                 }
+                thread::sleep(time);
                 let (status, body) = answers[number.min(answers.len() - 1)];
                 let answer = format!(
                     "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",

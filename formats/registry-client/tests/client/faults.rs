@@ -1,4 +1,5 @@
-use std::time::Duration;
+use std::slice;
+use std::time::{Duration, Instant};
 
 use osqdemo_registry_client::{Client, ClientError, Credentials, Schema, Settings, SettingsError};
 
@@ -82,6 +83,31 @@ fn the_next_address_is_asked_when_one_does_not_answer() {
     let mut both = settings("http://127.0.0.1:9");
     both.urls.push(server.url.clone());
     assert_eq!(Client::new(both).unwrap().subjects(), Ok(vec!["a".to_owned()]));
+}
+
+#[test]
+fn who_answers_late_is_waited_for_as_long_as_was_said() {
+    const LATE: Duration = Duration::from_secs(10);
+    let answers = &[("200 OK", r#"["a"]"#)];
+    let asked = |timeout, others: &[String]| {
+        let slow = Canned::late(LATE, answers);
+        let mut settings = settings(&slow.url);
+        (settings.timeout, settings.retries) = (timeout, 0);
+        settings.urls.extend_from_slice(others);
+        Client::new(settings).unwrap().subjects()
+    };
+    let began = Instant::now();
+    let short = Duration::from_millis(100);
+    let prompt = Canned::new(answers);
+    assert_eq!(
+        asked(short, slice::from_ref(&prompt.url)),
+        Ok(vec!["a".to_owned()])
+    );
+    let error = asked(short, &[]).unwrap_err();
+    assert!(error.is_away(), "{error}");
+    assert!(began.elapsed() < LATE, "{:?}", began.elapsed());
+    assert_eq!(asked(6 * LATE, &[]), Ok(vec!["a".to_owned()]));
+    assert!(began.elapsed() >= LATE, "{:?}", began.elapsed());
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! Whatever is wrong with the registry: osqueryd is answered, and no line is lost or written in another format.
 
+use std::time::{Duration, Instant};
+
 use osquery_protocol::fake::{FakeExtension, FakeOsqueryd};
 use osquery_protocol::plugin::LoggerRequest;
 use serde_json::{Value, json};
@@ -286,6 +288,31 @@ fn while_the_registry_is_away_lines_wait_through_a_kill_and_arrive_in_order() {
         "once for each of the two that were started: {}",
         process.log()
     );
+}
+
+#[test]
+fn behind_a_slow_registry_only_what_needs_it_waits() {
+    const SLOW: Duration = Duration::from_secs(10);
+    let mut encoded = Encoded::new();
+    encoded.platform.set_door(Door::Late(SLOW));
+    let (_osqueryd, process, extension) = encoded.running();
+    let started = Instant::now();
+    send_numbered(&extension, "processes", 0..10);
+    send(&extension, line("users", "/u"));
+    encoded.platform.records("users", 1);
+    assert!(started.elapsed() < SLOW, "{:?}", started.elapsed());
+    let records = encoded.platform.records("processes", 10);
+    assert!(started.elapsed() >= SLOW, "{:?}", started.elapsed());
+    assert_eq!(encoded.paths(&records), numbered(0..10));
+    // What is registered is not asked for again.
+    let registered = Instant::now();
+    send_numbered(&extension, "processes", 10..20);
+    encoded.platform.records("processes", 20);
+    assert!(registered.elapsed() < SLOW, "{:?}", registered.elapsed());
+    for name in ["dead_lettered", "lost", "not_accepted", "dropped"] {
+        assert_eq!(encoded.world.statistic(&extension, name), 0, "{name}");
+    }
+    assert!(!process.log().contains("lines wait for"), "{}", process.log());
 }
 
 #[test]

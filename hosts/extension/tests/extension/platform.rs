@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use apache_avro::reader::datum::GenericDatumReader;
 use osqdemo_registry_client::wire::{SchemaId, split};
@@ -48,6 +49,8 @@ pub(crate) enum Door {
     Shut,
     /// It waits for an answer.
     Silent,
+    /// It is let through after so long.
+    Late(Duration),
     /// It gets this status, and this text.
     Answers(&'static str, &'static str),
 }
@@ -214,8 +217,11 @@ async fn stand_at(listener: TcpListener, door: Door, registry: SocketAddr) {
                     let _ = stream.write_all(answer.as_bytes()).await;
                 });
             }
-            Door::Open => {
+            Door::Open | Door::Late(_) => {
                 _ = inside.spawn(async move {
+                    if let Door::Late(time) = door {
+                        tokio::time::sleep(time).await;
+                    }
                     if let Ok(mut registry) = TcpStream::connect(registry).await {
                         let _ = tokio::io::copy_bidirectional(&mut stream, &mut registry).await;
                     }

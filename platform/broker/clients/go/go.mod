@@ -27,3 +27,8 @@ require (
 	golang.org/x/net v0.59.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
 )
+
+require osqdemo/clients/checks v0.0.0
+
+// Of this folder, with nothing that it depends on.
+replace osqdemo/clients/checks => ./checks

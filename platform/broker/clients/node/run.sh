@@ -1,7 +1,10 @@
 # Clients in Node. Read by scripts/clients.sh.
 
 node_install() {
-  local place=$installed/node/$node_place
+  local place=$installed/node/$node_place headers
+  # What is compiled takes the headers that came with Node.
+  headers=$(dirname "$(dirname "$(realpath "$(command -v node)")")")
+  [ ! -e "$headers/include/node/node.h" ] || local -x npm_config_nodedir=$headers
   [ -e "$place/complete" ] || {
     mkdir -p "$place"
     npm install --prefix "$place" --no-audit --no-fund --silent "${node_packages[@]}" && touch "$place/complete"
@@ -17,3 +20,4 @@ node_client() {
 
 node_client kafkajs kafkajs kafkajs kafkajs-snappy
 node_client platformatic @platformatic/kafka @platformatic/kafka
+node_client rdkafka node-rdkafka node-rdkafka

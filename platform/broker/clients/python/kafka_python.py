@@ -135,6 +135,10 @@ class Client:
                 raise Absent("this version has no static members")
             settings["group_instance_id"] = instance
         consumer = KafkaConsumer(topic, **self.base, **settings)
+        if IS_NEW:
+            # Version 3.0.12 forgets a JoinGroup under way, and its heartbeats with it, where it leads a group whose topic
+            # it learns of after its first assignment; on Apache Kafka as well.
+            consumer.topics()
 
         class Member:
             def poll(self):

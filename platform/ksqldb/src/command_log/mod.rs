@@ -22,9 +22,12 @@ use crate::config::Config;
 use crate::kafka::{
     Cluster, ClusterError, OutgoingRecord, Reader, RecordProducer, StartingPoint, TopicOptions,
 };
+use crate::registry::Latest;
 
 /// How long the replay may go without a record before it is tried again from the beginning.
 const REPLAY_PATIENCE: Duration = Duration::from_secs(10);
+/// Dropped topics whose subjects wait for a registry that is away; of more, the oldest keep theirs.
+const MOST_LEFT: usize = 1_000;
 
 /// An executed command.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -48,7 +51,7 @@ pub(crate) struct Command {
     /// What goes with the topic that it deletes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) leavings: Option<Leavings>,
-    /// Of a mark that is no command: the command whose leavings are gone.
+    /// Of a mark that is no command: the command whose leavings are gone, or are not to be deleted any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cleaned: Option<i64>,
     /// Set where it is written once more.
@@ -61,8 +64,9 @@ pub(crate) struct Command {
 pub(crate) struct Leavings {
     /// The topic.
     pub(crate) topic: String,
-    /// Its subjects.
-    pub(crate) subjects: Vec<String>,
+    /// Its subjects, with what was in them: whatever is registered there later is not deleted.
+    #[serde(default)]
+    pub(crate) latest: BTreeMap<String, Latest>,
 }
 
 impl Command {
@@ -75,16 +79,39 @@ impl Command {
             ..Self::default()
         }
     }
+
+    /// The mark that a command, itself past, has left something behind.
+    fn left(of: i64, leavings: Leavings) -> Self {
+        Self {
+            command_id: format!("log/{of}/left"),
+            sequence: of,
+            leavings: Some(leavings),
+            ..Self::default()
+        }
+    }
+
+    /// Whether it is a mark, which says something of commands and is none.
+    pub(crate) fn is_mark(&self) -> bool {
+        self.statement.is_empty()
+    }
 }
 
-/// What commands have left behind, each with its command's number.
-pub(crate) fn left_behind(commands: &[(i64, Command)]) -> Vec<(i64, Leavings)> {
-    let is_gone = |sequence: i64| commands.iter().any(|(_, mark)| mark.cleaned == Some(sequence));
-    let left = commands.iter().filter_map(|(_, command)| {
-        let leavings = command.leavings.clone()?;
-        (!is_gone(command.sequence)).then_some((command.sequence, leavings))
-    });
-    left.collect()
+/// What commands have left behind, by the command's number.
+#[derive(Debug, Default)]
+struct LeftBehind(BTreeMap<i64, Leavings>);
+
+impl LeftBehind {
+    fn note(&mut self, command: &Command) {
+        if let Some(leavings) = &command.leavings {
+            self.0.insert(command.sequence, leavings.clone());
+            if self.0.len() > MOST_LEFT {
+                self.0.pop_first();
+            }
+        }
+        if let Some(sequence) = command.cleaned {
+            self.0.remove(&sequence);
+        }
+    }
 }
 
 /// A command that was executed before and is written once more.
@@ -138,6 +165,7 @@ pub(crate) struct CommandLog {
     /// How many commands that are past it may hold.
     slack: usize,
     history: History,
+    left: LeftBehind,
     /// Commands whose leavings are gone, not yet marked.
     cleared: Vec<i64>,
 }
@@ -172,6 +200,7 @@ impl CommandLog {
             was_read: false,
             slack: config.past_commands,
             history: History::default(),
+            left: LeftBehind::default(),
             cleared: Vec::new(),
         })
     }
@@ -200,7 +229,18 @@ impl CommandLog {
         self.uncertain = false;
         // What is written once more was executed by whoever reads on.
         let is_first = !std::mem::replace(&mut self.was_read, true);
-        Ok(current(commands, is_first))
+        let commands = current(commands, is_first);
+        for (_, command) in &commands {
+            self.left.note(command);
+        }
+        Ok(commands)
+    }
+
+    /// What commands have left behind, each with its command's number.
+    pub(crate) fn left_behind(&self) -> Vec<(i64, Leavings)> {
+        let left = self.left.0.iter();
+        left.map(|(sequence, leavings)| (*sequence, leavings.clone()))
+            .collect()
     }
 
     /// What the commands have done so far, to be told by whoever executes them.
@@ -211,7 +251,19 @@ impl CommandLog {
     /// Notes that nothing is left to be deleted after a command. The mark is a record with a number of its own, so it is
     /// written by [`tidy`](Self::tidy), once the request's commands have theirs.
     pub(crate) fn note_cleared(&mut self, sequence: i64) {
-        self.cleared.push(sequence);
+        if self.left.0.remove(&sequence).is_some() {
+            self.cleared.push(sequence);
+        }
+    }
+
+    /// Notes that somebody has taken a subject up: it is nobody's leaving any more.
+    pub(crate) fn note_taken_up(&mut self, subject: &str) {
+        let left = self.left.0.iter();
+        let of_it = left.filter(|(_, leavings)| leavings.latest.contains_key(subject));
+        let sequences: Vec<i64> = of_it.map(|(sequence, _)| *sequence).collect();
+        for sequence in sequences {
+            self.note_cleared(sequence);
+        }
     }
 
     /// After the commands of a request: writes the marks, and the log anew where it is time to.
@@ -233,14 +285,18 @@ impl CommandLog {
     /// Whether so many commands are past that it is time to write the others once more.
     pub(crate) fn is_due(&self) -> bool {
         let held = usize::try_from(self.next - self.low).unwrap_or(usize::MAX);
-        held > self.slack.saturating_add(2 * self.history.len())
+        held > self
+            .slack
+            .saturating_add(2 * (self.history.len() + self.left.0.len()))
     }
 
     /// Writes the commands that matter once more, and deletes everything before them. A crash in between leaves the
     /// log as good as it was.
     pub(crate) async fn rewrite(&mut self) -> Result<(), CommandLogError> {
         let first = self.next;
-        let commands = self.history.commands();
+        let mut commands = self.history.commands();
+        let left = self.left.0.iter();
+        commands.extend(left.map(|(of, leavings)| Command::left(*of, leavings.clone())));
         let all = commands.len();
         for mut command in commands {
             command.again = Some(Again { first, all: None });
@@ -281,6 +337,7 @@ impl CommandLog {
         match self.producer.send_and_wait(record).await {
             Ok(landing) => {
                 self.next = landing.offset + 1;
+                self.left.note(command);
                 Ok(landing.offset)
             }
             Err(reason) => {
@@ -413,5 +470,33 @@ mod tests {
         // One of them is missing.
         read[7] = (7, command(7, again(4, Some(3))));
         assert_eq!(sequences(&read, true), [0, 1, 3, 8]);
+    }
+
+    #[test]
+    fn what_is_left_behind_is_known_until_it_is_gone_and_of_no_more_topics_than_there_may_be() {
+        let dropped = |sequence| Command {
+            statement: "DROP STREAM s DELETE TOPIC;".to_owned(),
+            sequence,
+            leavings: Some(Leavings {
+                topic: format!("t{sequence}"),
+                latest: BTreeMap::from([(format!("t{sequence}-value"), Latest { version: 1, id: 7 })]),
+            }),
+            ..Command::default()
+        };
+        let mut left = LeftBehind::default();
+        // The second once more, as a log that was written anew has it.
+        let again = Command::left(2, dropped(2).leavings.unwrap());
+        for command in [dropped(1), dropped(2), again, Command::cleaned(1, 3)] {
+            let stored = serde_json::to_vec(&command).unwrap();
+            left.note(&serde_json::from_slice(&stored).unwrap());
+        }
+        assert_eq!(left.0.keys().copied().collect::<Vec<_>>(), [2]);
+        left.note(&Command::cleaned(2, 4));
+        assert!(left.0.is_empty());
+        let most = i64::try_from(MOST_LEFT).unwrap();
+        for sequence in 0..most + 5 {
+            left.note(&dropped(sequence));
+        }
+        assert_eq!((left.0.len(), left.0.keys().next()), (MOST_LEFT, Some(&5)));
     }
 }

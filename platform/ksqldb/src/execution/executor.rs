@@ -18,12 +18,12 @@ use super::injection::completed;
 use super::listing::View;
 use super::properties;
 use super::replay::{Step, effects, replay, success};
-use super::schemas::leavings;
+use super::schemas::Subjects;
 use super::session::Session;
 use super::statuses::Statuses;
 use super::topics::{self, Retention, Topic, Topics};
 use super::unsupported;
-use crate::command_log::{Command, CommandLog, CommandLogError, left_behind};
+use crate::command_log::{Command, CommandLog, CommandLogError};
 use crate::config::{Config, OffsetReset};
 use crate::kafka::{ClusterError, OutgoingRecord};
 use crate::plan;
@@ -80,12 +80,10 @@ impl Executor {
         mut log: CommandLog,
     ) -> Result<Self, CommandLogError> {
         let commands = log.read_new().await?;
-        let left = left_behind(&commands);
         let mut catalog = Catalog::default();
         let mut statuses = Statuses::default();
         replay(&mut catalog, &mut statuses, log.history(), &commands);
-        // A log that is written anew does not tell what is left behind.
-        if log.is_due() && left.is_empty() {
+        if log.is_due() {
             log.rewrite().await?;
         }
         tracing::info!(
@@ -100,6 +98,7 @@ impl Executor {
         for query in catalog.queries.values() {
             runtime.start(Arc::clone(query));
         }
+        let left = log.left_behind();
         let executor = Self {
             config,
             host,
@@ -376,6 +375,9 @@ impl Executor {
                         let is_sink = matches!(parsed.statement, Statement::CreateAsSelect(_));
                         let registered = patience.wait_for(self.register_schemas(source, is_sink)).await?;
                         registered.map_err(|refusal| refusal.failure(&parsed.text))?;
+                        for schema in plan::schemas_of(source) {
+                            log.note_taken_up(&schema.subject);
+                        }
                     }
                     let answer = self.change(*change, parsed, written, session, log).await?;
                     return Ok(Some(answer));
@@ -428,8 +430,8 @@ impl Executor {
         }
         let removed = change.remove.as_ref();
         let removed = removed.and_then(|name| self.catalog().metastore.get(name).cloned());
-        let leavings = match (&change.delete_topic, &removed) {
-            (Some(topic), Some(source)) => leavings(topic, source),
+        let subjects = match (&change.delete_topic, &removed) {
+            (Some(topic), Some(source)) => Some(self.subjects_of(topic, source).await),
             _ => None,
         };
         let command = Command {
@@ -443,7 +445,7 @@ impl Executor {
                 .as_ref()
                 .map(|query| query.starting_offsets.clone())
                 .unwrap_or_default(),
-            leavings: leavings.clone(),
+            leavings: subjects.as_ref().and_then(Subjects::leavings),
             ..Command::default()
         };
         let sequence = log
@@ -492,18 +494,23 @@ impl Executor {
             // The source is gone for good, whatever is left behind.
             if let Err(error) = self.runtime.cluster().delete_topic(topic).await {
                 tracing::warn!("{error}");
+                // The topic has its subjects still, and whoever deletes it one day may keep them.
+                log.note_cleared(command.sequence);
                 return Err(failed(format!(
                     "Could not delete the corresponding kafka topic: {topic}. Its source is dropped.\n\
                      Caused by: {error}"
                 )));
             }
-            if let Some(leavings) = leavings
-                && let Err(error) = self.clear_away(command.sequence, &leavings, log).await
-            {
-                tracing::warn!("{error}");
-                warnings.push(format!(
-                    "Could not clean up the schema registry for topic: {topic}\nCaused by: {error}"
-                ));
+            if let Some(subjects) = subjects {
+                match self.clear_away(subjects).await {
+                    Ok(()) => log.note_cleared(command.sequence),
+                    Err(error) => {
+                        tracing::warn!("{error}");
+                        warnings.push(format!(
+                            "Could not clean up the schema registry for topic: {topic}\nCaused by: {error}"
+                        ));
+                    }
+                }
             }
         }
         let entity = Entity::CurrentStatus {

@@ -2,10 +2,11 @@
 //! assertions about it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use osqdemo_registry_client::{ClientError, Schema as RegistrySchema};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::bounds::Patience;
 use super::entity::Entity;
@@ -16,7 +17,7 @@ use super::session::Session;
 use crate::command_log::{CommandLog, Leavings};
 use crate::metastore::Source;
 use crate::plan;
-use crate::registry::{Registry, RegistryError, type_name};
+use crate::registry::{Latest, Registry, RegistryError, type_name};
 use crate::serde::{Format, InferredType, Names, Nulls, Reading, SinkSchema, Wrapping};
 use crate::syntax::ast::{
     AssertSchema, ColumnConstraint, ColumnDefinition, CreateSource, Literal, ParsedStatement, Position,
@@ -27,7 +28,7 @@ use crate::types::{Namespace, SqlType};
 
 /// How long a schema is waited for where the statement does not say (`ksql.assert.schema.default.timeout.ms`).
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a start waits for what earlier commands have left behind.
+/// How long a start waits to be told of what earlier commands have left behind.
 const HELD_UP: Duration = Duration::from_secs(2);
 /// How often the registry is asked.
 const POLL: Duration = Duration::from_millis(100);
@@ -50,6 +51,26 @@ struct Side<'a> {
 struct Inferred {
     columns: Vec<(String, SqlType)>,
     full_name: Option<String>,
+}
+
+/// The subjects of a topic that is to go.
+pub(super) struct Subjects {
+    topic: String,
+    names: Vec<String>,
+    /// What is known to be in them.
+    latest: BTreeMap<String, Latest>,
+    /// Why the registry could not be asked.
+    away: Option<RegistryError>,
+}
+
+impl Subjects {
+    /// What a crash, or the registry, may leave of them.
+    pub(super) fn leavings(&self) -> Option<Leavings> {
+        (!self.latest.is_empty()).then(|| Leavings {
+            topic: self.topic.clone(),
+            latest: self.latest.clone(),
+        })
+    }
 }
 
 impl Executor {
@@ -100,45 +121,55 @@ impl Executor {
         Ok(())
     }
 
-    /// Deletes the subjects of a topic that has gone, and notes that they are. One that the registry refuses to delete does
-    /// not keep the others.
-    pub(super) async fn clear_away(
-        &self,
-        sequence: i64,
-        leavings: &Leavings,
-        log: &mut CommandLog,
-    ) -> Result<(), RegistryError> {
+    /// The subjects of a source's topic, which is to go, and what is in them.
+    pub(super) async fn subjects_of(&self, topic: &str, source: &Source) -> Subjects {
+        let registry = self.runtime().registry();
+        let mut subjects = Subjects {
+            topic: topic.to_owned(),
+            names: Vec::new(),
+            latest: BTreeMap::new(),
+            away: None,
+        };
+        for schema in plan::schemas_of(source) {
+            let name = &schema.subject;
+            subjects.names.push(name.clone());
+            if subjects.away.is_none() {
+                subjects.away = registry.latest(name).await.err().filter(RegistryError::is_away);
+            }
+            // While the registry is away, what was there before is all that is known to be the topic's.
+            if let Some(latest) = registry.last_seen(name) {
+                subjects.latest.insert(name.clone(), latest);
+            }
+        }
+        subjects
+    }
+
+    /// Deletes the subjects of a topic that has gone. One that the registry refuses to delete does not keep the others.
+    pub(super) async fn clear_away(&self, subjects: Subjects) -> Result<(), RegistryError> {
+        if let Some(away) = subjects.away {
+            return Err(away);
+        }
         let mut refused = None;
-        for subject in &leavings.subjects {
+        for subject in &subjects.names {
             match self.runtime().registry().delete(subject).await {
                 Ok(()) => {}
                 Err(error) if error.is_away() => return Err(error),
                 Err(error) => refused = Some(error),
             }
         }
-        match refused {
-            Some(error) => Err(error),
-            None => {
-                log.note_cleared(sequence);
-                Ok(())
-            }
-        }
+        refused.map_or(Ok(()), Err)
     }
 
-    /// Deletes what earlier commands have left behind: not where their topic is there, again or still. A registry that
-    /// does not answer holds the start up for a moment only.
+    /// Deletes what earlier commands have left behind: not where their topic is there, again or still, and no subject that
+    /// has become another. A registry that does not answer holds the start up for a moment only.
     pub(super) async fn clear_rest_away(&self, left: &[(i64, Leavings)]) {
         let mut log = self.commands.lock().await;
-        if timeout(HELD_UP, self.clear_all_away(left, &mut log))
-            .await
-            .is_err()
-        {
-            tracing::warn!("the subjects of dropped topics are left: no answer within {HELD_UP:?}");
-        }
+        self.clear_all_away(left, &mut log).await;
         log.tidy().await;
     }
 
     async fn clear_all_away(&self, left: &[(i64, Leavings)], log: &mut CommandLog) {
+        let until = Instant::now() + HELD_UP;
         let topics = match self.runtime().cluster().topics().await {
             Ok(topics) => topics,
             Err(error) => return tracing::warn!("the subjects of dropped topics are left: {error}"),
@@ -151,8 +182,11 @@ impl Executor {
                 log.note_cleared(*sequence);
                 continue;
             }
-            match self.clear_away(*sequence, leavings, log).await {
-                Ok(()) => tracing::info!("the subjects of the dropped topic `{topic}` are deleted"),
+            match self.clear_left_away(leavings, until).await {
+                Ok(()) => {
+                    log.note_cleared(*sequence);
+                    tracing::info!("nothing is left of the subjects of the dropped topic `{topic}`");
+                }
                 Err(error) => {
                     tracing::warn!("the subjects of topic `{topic}` are left: {error}");
                     if error.is_away() {
@@ -161,6 +195,36 @@ impl Executor {
                 }
             }
         }
+    }
+
+    /// Deletes the subjects that a topic has left behind, where they are what they were then.
+    async fn clear_left_away(&self, leavings: &Leavings, until: Instant) -> Result<(), RegistryError> {
+        let registry = self.runtime().registry();
+        let mut refused = None;
+        for (subject, latest) in &leavings.latest {
+            let found = timeout_at(until, registry.latest(subject)).await;
+            let found =
+                found.map_err(|_| RegistryError::Internal(format!("no answer within {HELD_UP:?}")))?;
+            let cleared = match found {
+                // A deletion that was asked for is waited for: it must not come after what is registered next.
+                Ok(found) if Latest::from(&found) == *latest => registry.delete(subject).await,
+                Ok(found) => {
+                    let version = found.version;
+                    tracing::info!(
+                        "the subject `{subject}` is not deleted: somebody has registered its version {version}"
+                    );
+                    Ok(())
+                }
+                Err(error) if error.is_not_found() => Ok(()),
+                Err(error) => Err(error),
+            };
+            match cleared {
+                Ok(()) => {}
+                Err(error) if error.is_away() => return Err(error),
+                Err(error) => refused = Some(error),
+            }
+        }
+        refused.map_or(Ok(()), Err)
     }
 
     /// Forgets the subjects of rows that a statement inserts: like any other statement it registers anew, for they may
@@ -249,16 +313,6 @@ impl Executor {
             patience.wait_for(sleep(POLL)).await?;
         }
     }
-}
-
-/// What goes with a topic, where its formats have subjects.
-pub(super) fn leavings(topic: &str, source: &Source) -> Option<Leavings> {
-    let subjects = plan::schemas_of(source).into_iter();
-    let subjects: Vec<String> = subjects.map(|schema| schema.subject.clone()).collect();
-    (!subjects.is_empty()).then(|| Leavings {
-        topic: topic.to_owned(),
-        subjects,
-    })
 }
 
 async fn exists(registry: &Registry, assertion: &AssertSchema) -> Result<bool, RegistryError> {

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::Registry;
-use super::prepared::{SchemaRequest, parse_stored, serialized};
+use super::prepared::{SchemaRequest, imports};
 use crate::refusal::Refusal;
-use crate::schema::Hash;
+use crate::schema::{Content, Hash, ParsedSchema, SchemaType, serialized_protobuf};
 use crate::storage::{State, Stored};
 use crate::subject::{DEFAULT_CONTEXT, Prefix, Subject};
 
@@ -268,15 +268,25 @@ impl Registry {
 
     /// The text with references written out, where the type has such a form.
     pub(crate) fn resolved_text(&self, stored: &Stored) -> Result<Option<String>, Refusal> {
-        let state = self.state()?;
-        Ok(parse_stored(&state, stored)
-            .ok()
-            .and_then(|schema| schema.resolved_text()))
+        let Some(imports) = imports(&*self.state()?, stored) else {
+            return Ok(None);
+        };
+        let texts: Vec<String> = imports.into_iter().map(|(_, text)| text).collect();
+        let Content {
+            schema_type, text, ..
+        } = &*stored.content;
+        let schema = ParsedSchema::parse(*schema_type, text, &texts).ok();
+        Ok(schema.and_then(|schema| schema.resolved_text()))
     }
 
     /// The descriptor in base64, where the type has one.
     pub(crate) fn serialized_text(&self, stored: &Stored) -> Result<Option<String>, Refusal> {
-        Ok(serialized(&*self.state()?, stored))
+        if stored.content.schema_type != SchemaType::Protobuf {
+            return Ok(None);
+        }
+        // Taken out first: whoever registers does not wait until files are linked.
+        let imports = imports(&*self.state()?, stored);
+        Ok(imports.and_then(|imports| serialized_protobuf(&stored.content.text, imports)))
     }
 
     /// The largest id of a context.

@@ -5,10 +5,7 @@ use serde_json::Value as Json;
 
 use super::settings::setting;
 use crate::refusal::Refusal;
-use crate::schema::{
-    Content, Earlier, InvalidSchema, ParsedSchema, Reference, SchemaType, serialized_protobuf,
-    shown_references,
-};
+use crate::schema::{Content, Earlier, InvalidSchema, ParsedSchema, Reference, SchemaType, shown_references};
 use crate::storage::{State, Stored};
 use crate::subject::Subject;
 
@@ -151,18 +148,14 @@ pub(super) fn earlier(state: &State, stored: &Stored) -> Result<Earlier, Refusal
     })
 }
 
-/// The descriptor of a schema that is registered, where it is a file of Protobuf.
-pub(super) fn serialized(state: &State, stored: &Stored) -> Option<String> {
-    let content = &stored.content;
-    if content.schema_type != SchemaType::Protobuf {
-        return None;
-    }
+/// What a schema that is registered refers to, by names and with texts; nothing where something of it is not there.
+pub(super) fn imports(state: &State, stored: &Stored) -> Option<Vec<(String, String)>> {
     let mut found = Referenced::default();
-    let mut references = content.references.clone();
+    let mut references = stored.content.references.clone();
     found
         .collect(state, stored.subject.context(), &mut references, 0)
         .ok()?;
-    serialized_protobuf(&content.text, found.names.into_iter().zip(found.texts))
+    Some(found.names.into_iter().zip(found.texts).collect())
 }
 
 /// The texts of all schemas that these refer to, each after those that it refers to itself. The latest version is

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use uuid::Uuid;
 
 use super::{Answer, Asked};
@@ -45,11 +46,19 @@ pub(super) fn describe(content: &Content, shown: &mut Map<String, Json>) {
 /// The text in the form that was asked for. A form that is not known is as good as none.
 pub(super) fn text(registry: &Registry, stored: &Stored, asked: &Asked) -> Result<String, Refusal> {
     let formed = match asked.query.get("format") {
-        Some("resolved") => registry.resolved_text(stored)?,
-        Some("serialized") => registry.serialized_text(stored)?,
+        Some("resolved") => aside(|| registry.resolved_text(stored))?,
+        Some("serialized") => aside(|| registry.serialized_text(stored))?,
         _ => None,
     };
     Ok(formed.unwrap_or_else(|| stored.content.text.clone()))
+}
+
+/// Does what takes its time, where nobody else's request waits behind it.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        _ => work(),
+    }
 }
 
 /// A version, in full.

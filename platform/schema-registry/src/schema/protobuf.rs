@@ -6,8 +6,9 @@ use osqdemo_protobuf::File;
 
 /// A file's descriptor in base64; `imports` are the texts of the files it needs, by the names that they are imported by.
 /// Nothing where they do not go together: imports are not looked at before.
-pub(crate) fn serialized(text: &str, imports: impl Iterator<Item = (String, String)>) -> Option<String> {
+pub(crate) fn serialized(text: &str, imports: Vec<(String, String)>) -> Option<String> {
     let imports: Result<Vec<_>, _> = imports
+        .into_iter()
         .map(|(name, text)| File::parse(&text).map(|file| (name, file)))
         .collect();
     let linked = File::parse(text).ok()?.link(&imports.ok()?).ok()?;

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -111,6 +112,22 @@ func Until(what func() string, condition func() (bool, error)) error {
 			return fmt.Errorf("not within %v: %s", Deadline, what())
 		}
 	}
+}
+
+// FromTheEnd is for readers that do not say when they are where the end is: it is sent for them until they have seen that,
+// then `meanwhile` runs. What they have seen of it is not among the values that it answers.
+func FromTheEnd(values func() []string, send func(value string) error, meanwhile func() error, count int) ([]string, error) {
+	const probe = "probe"
+	kept := func() []string { return slices.DeleteFunc(values(), func(value string) bool { return value == probe }) }
+	err := Until(func() string { return "nothing read that was sent behind the end" }, func() (bool, error) {
+		return slices.Contains(values(), probe), send(probe)
+	})
+	if err := First(err, meanwhile()); err != nil {
+		return nil, err
+	}
+	err = Until(func() string { return fmt.Sprintf("%d of %d values", len(kept()), count) },
+		func() (bool, error) { return len(kept()) >= count, nil })
+	return kept(), err
 }
 
 // Expect compares.
@@ -407,14 +424,34 @@ func Main(client func(bootstrap string) (Client, error)) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	status := 0
+	var names []string
 	for lines := bufio.NewScanner(list); lines.Scan(); {
 		check, _, _ := strings.Cut(lines.Text(), "\t")
+		names = append(names, check)
+	}
+	further := map[string]func() error{}
+	if more, ok := made.(interface {
+		Further() map[string]func() error
+	}); ok {
+		further = more.Further()
+		names = append(names, slices.Sorted(maps.Keys(further))...)
+	}
+	status := 0
+	for _, check := range names {
 		if len(os.Args) > 3 && !strings.Contains(check, os.Args[3]) {
 			continue
 		}
 		started := time.Now()
-		failure := runner{made}.check(check)
+		run := func() error { return runner{made}.check(check) }
+		if own, ok := further[check]; ok {
+			run = own
+		}
+		failure := run()
+		if lacking, ok := made.(interface{ Lacks(error) string }); ok && failure != nil {
+			if what := lacking.Lacks(failure); what != "" {
+				failure = Absent(what)
+			}
+		}
 		var absent Absent
 		switch {
 		case failure == nil:

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -13,6 +15,9 @@ import (
 	"osqdemo/clients/checks"
 )
 
+// The version of Kafka that it is told of; the newest it knows, unless an older one is asked for.
+var version = sarama.MaxVersion
+
 type client struct {
 	bootstrap []string
 	admin     sarama.ClusterAdmin
@@ -20,15 +25,35 @@ type client struct {
 
 func settings() *sarama.Config {
 	config := sarama.NewConfig()
-	// The newest it knows: older ones are what the environment asks for.
-	config.Version = sarama.MaxVersion
+	config.Version = version
 	config.Producer.Return.Successes = true
 	config.Producer.RequiredAcks = sarama.WaitForAll
 	config.Producer.Partitioner = sarama.NewManualPartitioner
 	return config
 }
 
-func (client) Name() (string, string) { return "sarama", checks.Version("github.com/IBM/sarama") }
+func (client) Name() (string, string) {
+	number := checks.Version("github.com/IBM/sarama")
+	if version != sarama.MaxVersion {
+		number += " at " + version.String()
+	}
+	return "sarama", number
+}
+
+// Lacks says what the client refuses by itself, because the version of Kafka that it was told of has it not.
+func (client) Lacks(failure error) string {
+	var refusal sarama.ConfigurationError
+	switch {
+	case version == sarama.MaxVersion:
+		return ""
+	case errors.As(failure, &refusal):
+		return "sarama at " + version.String() + ": " + refusal.Error()
+	case errors.Is(failure, sarama.ErrUnsupportedVersion):
+		// Said before anything is sent, where the request is younger than that version.
+		return "sarama at " + version.String() + " does not send a request that is younger"
+	}
+	return ""
+}
 
 func (its client) Create(topic string, partitions int) error {
 	return its.admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: int32(partitions), ReplicationFactor: 1}, false)
@@ -324,7 +349,11 @@ func (its client) Admin(what string) error {
 	case "ACLs":
 		of := sarama.Resource{ResourceType: sarama.AclResourceTopic, ResourceName: topic, ResourcePatternType: sarama.AclPatternLiteral}
 		rule := sarama.Acl{Principal: "User:alice", Host: "*", Operation: sarama.AclOperationRead, PermissionType: sarama.AclPermissionAllow}
-		if err := its.admin.CreateACL(of, rule); err != nil {
+		err := its.admin.CreateACL(of, rule)
+		if errors.Is(err, io.EOF) && !version.IsAtLeast(sarama.V2_0_0_0) {
+			return checks.Absent("sarama at 1.0 makes rules by CreateAcls 0, at which Apache Kafka 4 closes the connection as well")
+		}
+		if err != nil {
 			return err
 		}
 		filter := sarama.AclFilter{ResourceType: of.ResourceType, ResourceName: &topic,
@@ -336,6 +365,9 @@ func (its client) Admin(what string) error {
 		deleted, err := its.admin.DeleteACL(filter, false)
 		return checks.First(err, checks.Expect(len(deleted), 1, "rules deleted"))
 	case "users":
+		if !version.IsAtLeast(sarama.V2_7_0_0) {
+			return checks.Absent("sarama makes users from 2.7 on")
+		}
 		user := checks.Unique("user")
 		made, err := its.admin.UpsertUserScramCredentials([]sarama.AlterUserScramCredentialsUpsert{{Name: user,
 			Mechanism: sarama.SCRAM_MECHANISM_SHA_512, Iterations: 8192, Salt: []byte("salt"), Password: []byte("secret")}})
@@ -354,6 +386,14 @@ func (its client) Admin(what string) error {
 }
 
 func main() {
+	if older := os.Getenv("SARAMA_VERSION"); older != "" {
+		parsed, err := sarama.ParseKafkaVersion(older)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		version = parsed
+	}
 	checks.Main(func(bootstrap string) (checks.Client, error) {
 		admin, err := sarama.NewClusterAdmin([]string{bootstrap}, settings())
 		return client{[]string{bootstrap}, admin}, err

@@ -1,0 +1,3 @@
+module osqdemo/clients/checks
+
+go 1.26.0
