@@ -3,6 +3,7 @@
 # into target/test-tools/kafka-VERSION/, and run from there.
 #
 #   kafka.sh fetch [VERSION…]                      fetch (3.9 and 4 without a version); nothing where it is there
+#   kafka.sh file-sink VERSION                     the same, and Connect's plugin for files, into the folder connect of it
 #   kafka.sh broker VERSION FOLDER PORT --controller PORT [--scram SPEC]… [KEY=VALUE…]      a broker in KRaft form
 #   kafka.sh broker VERSION FOLDER PORT --zookeeper PORT [KEY=VALUE…]                       the same with ZooKeeper (3.9)
 #   kafka.sh zookeeper VERSION FOLDER PORT         the ZooKeeper of that
@@ -86,6 +87,20 @@ END
   write_logging "$work"
   # Two at once: the first wins.
   mv -T "$work" "$folder" 2>/dev/null || [ -d "$folder/libs" ]
+}
+
+# Kafka's own archive has it among the rest; here it is apart, for a plugin path.
+fetch_file_sink() {
+  local folder=$tools/kafka-$1/connect work
+  fetch "$1"
+  [ -d "$folder" ] && return
+  need_programs
+  work=$(mktemp -d "$tools/kafka.XXXXXX")
+  mvn -B -q dependency:copy "-Dartifact=org.apache.kafka:connect-file:$1" "-DoutputDirectory=$work" >&2 ||
+    fail "connect-file $1 cannot be had from Maven Central"
+  # Whoever runs from an image reads it.
+  chmod 755 "$work"
+  mv -T "$work" "$folder" 2>/dev/null || rm -rf "$work"
 }
 
 java_of() {
@@ -172,6 +187,7 @@ case $verb in
     [ $# -gt 0 ] || set -- "${versions[@]}"
     for version in "$@"; do fetch "$version"; done
     ;;
+  file-sink) [ $# -eq 1 ] || fail "file-sink VERSION"; fetch_file_sink "$1" ;;
   broker) [ $# -ge 3 ] || fail "broker VERSION FOLDER PORT …"; broker "$@" ;;
   zookeeper) [ $# -eq 3 ] || fail "zookeeper VERSION FOLDER PORT"; zookeeper "$@" ;;
   tool)

@@ -1,5 +1,6 @@
 //! Stack `confluent` through the real binary on a real Docker engine: order, environment, probes, memory, failures and
-//! verbs, with stand-ins for the images of Confluent Platform (`tests/fixtures/confluent`).
+//! verbs, on a real ZooKeeper and a real broker, with ours in place of what is Confluent's alone
+//! (`scripts/real-images.sh`).
 
 #[path = "support/connections.rs"]
 mod connections;
@@ -7,17 +8,18 @@ mod connections;
 mod docker_support;
 #[path = "support/faulty_proxy.rs"]
 mod faulty_proxy;
+#[path = "support/killed_broker.rs"]
+mod killed_broker;
 #[path = "support/registry.rs"]
 mod registry;
 mod support;
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use connections::{can_watch, watch};
-use docker_support::{DockerStack, docker, is_there};
+use docker_support::{DockerStack, docker, is_there, make_real_images};
 use registry::{Guard, Registry, registry_is_there};
 use support::eventually;
 
@@ -31,23 +33,13 @@ const SERVICES: [&str; 7] = [
     "host2",
 ];
 
-/// Far more than any step takes with stand-ins.
+/// Far more than any step takes.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Makes the stand-ins; the second time that is quick.
-fn with_stand_ins() -> Option<DockerStack> {
+/// A project, with the images of the stack made where they are not there; nothing where no engine answers.
+fn with_images() -> Option<DockerStack> {
     let stack = DockerStack::new()?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/confluent/build.sh");
-    let output = Command::new(script)
-        .arg(env!("CARGO_BIN_EXE_osqdemo"))
-        .output()
-        .expect("bash runs");
-    assert!(
-        output.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    make_real_images("confluent");
     Some(stack)
 }
 
@@ -92,7 +84,7 @@ fn up(stack: &DockerStack, more: &[&str]) -> (String, String) {
 
 #[test]
 fn control_center_can_be_left_out() {
-    let Some(stack) = with_stand_ins() else { return };
+    let Some(stack) = with_images() else { return };
     let mut arguments = up_arguments();
     arguments.truncate(arguments.len() - 2);
     let less = ["--pull", "never", "--without", "control-center"].map(str::to_owned);
@@ -139,7 +131,7 @@ fn control_center_can_be_left_out() {
 
 #[test]
 fn the_whole_cycle_leaves_nothing() {
-    let Some(stack) = with_stand_ins() else { return };
+    let Some(stack) = with_images() else { return };
     // Nothing is pulled: no registry can be asked.
     let (stdout, stderr) = up(&stack, &["--pull", "never"]);
     assert!(stdout.contains("host1, host2"), "{stdout}");
@@ -232,13 +224,15 @@ fn the_whole_cycle_leaves_nothing() {
     assert_eq!(stack.started_at("zookeeper"), before, "the others are left alone");
     stack.succeed(&["wait"]);
 
+    // ZooKeeper holds the dead broker's place for a while, and the broker that is back knows no topic at first.
+    killed_broker::is_stood(&stack);
     stack.succeed(&["down", "--volumes"]);
     assert_eq!(stack.labelled(), [const { Vec::<String>::new() }; 3]);
 }
 
 #[test]
 fn a_service_that_cannot_start_is_reported_cause_first() {
-    let Some(stack) = with_stand_ins() else { return };
+    let Some(stack) = with_images() else { return };
     let file = stack.world.home().join("broken.yaml");
     let text = include_str!("../compose/confluent.yaml")
         // The word is not allowed, so ZooKeeper never says that it is well.
@@ -273,7 +267,7 @@ fn a_service_that_cannot_start_is_reported_cause_first() {
 
 #[test]
 fn everything_comes_from_a_registry_once() {
-    let Some(stack) = with_stand_ins() else { return };
+    let Some(stack) = with_images() else { return };
     let images = pinned_images();
     let are_ours = images.iter().all(|image| {
         let label = "{{index .Config.Labels \"io.osqdemo.stand-in\"}}";

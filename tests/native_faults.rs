@@ -436,6 +436,24 @@ fn a_port_that_cannot_be_served_is_an_error() {
 }
 
 #[test]
+fn a_broker_without_its_list_of_topics_says_what_to_do() {
+    let world = World::new();
+    let data = world.home().join("data");
+    let partition = data.join("topics/lines-0/0");
+    fs::create_dir_all(&partition).expect("a folder");
+    fs::write(partition.join(format!("{:020}.log", 0)), "records").expect("a file");
+    let shown = data.display().to_string();
+    let output = world.output(&["serve", "broker", "--data-dir", &shown, "--listen", "127.0.0.1:0"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(13), "{stderr}");
+    let hint = format!("hint: put `{shown}/catalog.json` back from a copy, or move `{shown}/topics` away");
+    for part in [&format!("`{shown}/catalog.json` is missing"), &hint] {
+        assert!(stderr.contains(part.as_str()), "{stderr}");
+    }
+    assert_eq!(fs::read_dir(partition).expect("it is there").count(), 1);
+}
+
+#[test]
 fn the_doctor_knows_a_running_project() {
     let stack = NativeStack::up();
     let document: Value = serde_json::from_str(&stack.succeed(&["--json", "doctor"])).expect("JSON");

@@ -62,6 +62,22 @@ pub(crate) fn docker(arguments: &[&str]) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
+/// Makes the images under the names that a stack pins, out of the real programs where they can be had; quick once they
+/// are there.
+pub(crate) fn make_real_images(stack: &str) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/real-images.sh");
+    let output = Command::new(script)
+        .args([stack, env!("CARGO_BIN_EXE_osqdemo")])
+        .output()
+        .expect("bash runs");
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
 /// The tag of the images of these tests: other builds of osqdemo that share the daemon have their own.
 pub(crate) fn image_tag() -> String {
     let mut hasher = DefaultHasher::new();

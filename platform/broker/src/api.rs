@@ -83,6 +83,21 @@ impl Session {
     pub(crate) fn release(&self) {
         *self.answer_memory.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
+
+    /// The connection of somebody who has not said who it is.
+    #[cfg(test)]
+    pub(crate) fn of_anybody(node: Arc<Node>) -> Self {
+        let local = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 9092));
+        let anonymous = crate::security::Principal::anonymous();
+        Self {
+            node,
+            advertised: local.into(),
+            authentication: Authentication::new(Vec::new(), anonymous, std::time::Instant::now(), None),
+            client_host: StrBytes::from_static_str("/127.0.0.1"),
+            wake_up: Arc::new(Notify::new()),
+            answer_memory: Mutex::default(),
+        }
+    }
 }
 
 /// What a handler knows of a request besides its body.

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::time::Instant;
+
 use crate::api::blocking;
 use crate::config::FlushPolicy;
 use crate::node::Node;
@@ -39,17 +41,18 @@ pub(crate) async fn flush_as_written(node: Arc<Node>) {
 
 /// Deletes what is too old or too much, every so often and when a topic with a limit has filled a segment.
 pub(crate) async fn apply_retention(node: Arc<Node>) {
+    let mut next = Instant::now() + node.config.retention.check_interval;
     loop {
-        tokio::select! {
-            () = tokio::time::sleep(node.config.retention.check_interval) => {}
-            () = node.filled.notified() => {}
+        let by = tokio::select! {
+            () = tokio::time::sleep_until(next) => Limits::AgeAndSize,
+            () = node.filled.notified() => Limits::Size,
             () = node.shutdown.cancelled() => return,
-        }
+        };
         let cleaned = Arc::clone(&node);
-        blocking(move || {
-            clean(&cleaned, osqdemo_clock::now());
-        })
-        .await;
+        blocking(move || clean(&cleaned, osqdemo_clock::now(), by)).await;
+        if by == Limits::AgeAndSize {
+            next = Instant::now() + node.config.retention.check_interval;
+        }
     }
 }
 
@@ -171,14 +174,28 @@ fn compact_all(node: &Node, now_ms: i64) {
     }
 }
 
+/// By which limits records are given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Limits {
+    /// Now and then: old records that are copied here are not gone before anybody could read them.
+    AgeAndSize,
+    /// As soon as a segment is full.
+    Size,
+}
+
 /// Deletes what is too old or too much.
-fn clean(node: &Node, now: SystemTime) {
+fn clean(node: &Node, now: SystemTime, by: Limits) {
     let now_ms = milliseconds(now);
-    let producers_before = now_ms - i64::try_from(producers::EXPIRY.as_millis()).unwrap_or(0);
+    if by == Limits::AgeAndSize {
+        forget_the_silent(node, now);
+    }
     for topic in node.topics.all() {
+        let mut settings = topic.settings.log().clone();
+        if by == Limits::Size {
+            settings.retention_ms = None;
+        }
         for (index, partition) in topic.partitions.iter().enumerate() {
-            partition.log().forget_producers(producers_before);
-            match partition.apply_retention(now_ms, topic.settings.log()) {
+            match partition.apply_retention(now_ms, &settings) {
                 Ok(None) => {}
                 Ok(Some(start_offset)) => {
                     tracing::info!(topic = %topic.name, partition = index, start_offset, "deleted old segments");
@@ -190,6 +207,17 @@ fn clean(node: &Node, now: SystemTime) {
             }
         }
     }
+}
+
+/// Forgets producers and groups that nobody has heard of for long.
+fn forget_the_silent(node: &Node, now: SystemTime) {
+    let now_ms = milliseconds(now);
+    let producers_before = now_ms - i64::try_from(producers::EXPIRY.as_millis()).unwrap_or(0);
+    for topic in node.topics.all() {
+        for partition in &topic.partitions {
+            partition.log().forget_producers(producers_before);
+        }
+    }
     node.groups.forget_abandoned(now);
 }
 
@@ -198,3 +226,6 @@ pub(crate) fn milliseconds(time: SystemTime) -> i64 {
     time.duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
 }
+
+#[cfg(test)]
+mod tests;

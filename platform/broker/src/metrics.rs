@@ -59,7 +59,7 @@ impl Traffic {
     }
 
     /// Records in, bytes in, bytes out.
-    fn so_far(&self) -> [u64; 3] {
+    pub(crate) fn so_far(&self) -> [u64; 3] {
         [&self.records_in, &self.bytes_in, &self.bytes_out].map(|count| count.load(Ordering::Relaxed))
     }
 }

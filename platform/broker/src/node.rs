@@ -16,7 +16,7 @@ use crate::metrics::Requests;
 use crate::security::store::SecurityStore;
 use crate::server::complaints::Complaints;
 use crate::storage::directory::{DataDir, Durability, Replaced, replace_file};
-use crate::storage::disk::{Disk, Mode, RealDisk, read_all};
+use crate::storage::disk::{Disk, Mode, RealDisk, SharedDisk, read_all};
 use crate::topics::{Topics, catalog};
 use crate::transactions::{Restart, Stores, Transactions};
 
@@ -74,23 +74,27 @@ pub(crate) struct Node {
 impl Node {
     /// Opens the data folder and recovers what is in it; blocks on the disk.
     pub(crate) fn open(config: Config) -> Result<Self, Error> {
+        Self::open_on(&RealDisk::shared(), config)
+    }
+
+    /// The same, with its topics and groups on another disk.
+    pub(crate) fn open_on(disk: &SharedDisk, config: Config) -> Result<Self, Error> {
         let data_dir = DataDir::open(&config.data_dir)?;
-        let disk = RealDisk::shared();
-        let was_killed = take_note_of_clean_stop(&*disk, data_dir.path());
-        let topics = Topics::open(&disk, &config)?;
-        let groups = Coordinator::open(&disk, data_dir.path(), config.groups.clone())?;
-        let security = SecurityStore::open(&disk, data_dir.path(), &config.security)?;
+        let was_killed = take_note_of_clean_stop(&**disk, data_dir.path());
+        let topics = Topics::open(disk, &config)?;
+        let groups = Coordinator::open(disk, data_dir.path(), config.groups.clone())?;
+        let security = SecurityStore::open(disk, data_dir.path(), &config.security)?;
         let transactions = Transactions::default();
         let stores = Stores {
             topics: &topics,
             groups: &groups,
         };
         let boot_id = std::fs::read(BOOT_ID).unwrap_or_default();
-        let restart = restart(&*disk, data_dir.path(), &boot_id);
+        let restart = restart(&**disk, data_dir.path(), &boot_id);
         let recovered = transactions.recover(stores, restart, osqdemo_clock::unix_ms());
         // Not before all is done that has to be done after a start of the machine.
         if restart == Restart::Machine && recovered {
-            note_boot(&*disk, data_dir.path(), &boot_id);
+            note_boot(&**disk, data_dir.path(), &boot_id);
         }
         Ok(Self {
             topics,
@@ -169,8 +173,30 @@ fn take_note_of_clean_stop(disk: &dyn Disk, data_dir: &Path) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::storage::disk::simulated::SimulatedDisk;
+
+    /// A broker's state on a simulated disk, and the real folder that its lock is in.
+    pub(crate) fn simulated(
+        seed: u64,
+        configure: impl FnOnce(&mut Config),
+    ) -> (Arc<SimulatedDisk>, Arc<Node>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(SimulatedDisk::new(seed));
+        disk.create_folder(folder.path()).unwrap();
+        let mut config = Config::new(folder.path());
+        configure(&mut config);
+        let shared: SharedDisk = Arc::clone(&disk) as SharedDisk;
+        let node = Node::open_on(&shared, config).unwrap();
+        (disk, Arc::new(node), folder)
+    }
+
+    /// The state that another broker finds there.
+    pub(crate) fn reopened(disk: &Arc<SimulatedDisk>, folder: &Path) -> Node {
+        let shared: SharedDisk = Arc::clone(disk) as SharedDisk;
+        Node::open_on(&shared, Config::new(folder)).unwrap()
+    }
 
     #[test]
     fn where_the_kernel_does_not_tell_every_start_may_be_one_of_the_machine() {

@@ -162,6 +162,15 @@ async fn a_compacted_topic_keeps_the_last_record_of_each_key() {
         let record = FutureRecord::to("states").key(&key).payload(&value);
         producer.send(record, Timeout::After(DEADLINE)).await.unwrap();
     }
+    // A group that is in the middle of what is compacted goes on there, wherever it would begin without its offset.
+    let mut halfway = TopicPartitionList::new();
+    halfway
+        .add_partition_offset("states", 0, Offset::Offset(10))
+        .unwrap();
+    broker
+        .consumer("halfway")
+        .commit(&halfway, CommitMode::Sync)
+        .unwrap();
     // Segments of compacted batches hold no more than an empty batch or two.
     eventually("the log is compacted", async || log_bytes(&broker) < 6000).await;
     let consumer = subscribed(broker.consumer("readers"), "states");
@@ -176,6 +185,13 @@ async fn a_compacted_topic_keeps_the_last_record_of_each_key() {
     let mut offsets: Vec<i64> = last.into_values().collect();
     offsets.sort_unstable();
     assert_eq!(offsets, [57, 58, 59]);
+    let (low, high) = consumer.fetch_watermarks("states", 0, DEADLINE).unwrap();
+    assert_eq!((low, high), (0, 60));
+    let halfway = support::consumer(&broker.bootstrap, "halfway", &[("auto.offset.reset", "error")]);
+    let halfway = subscribed(halfway, "states");
+    let next = receive(&halfway, 1).await.remove(0).offset();
+    assert!(next > 10, "{next}");
+    drop(halfway);
     // Behind the last batch, which may be an empty one, reading goes on.
     let record = FutureRecord::to("states").key("another").payload("one more");
     producer.send(record, Timeout::After(DEADLINE)).await.unwrap();

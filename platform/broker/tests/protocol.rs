@@ -3,17 +3,20 @@
 mod support;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_partitions_request::{
     CreatePartitionsAssignment, CreatePartitionsTopic,
 };
-use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use kafka_protocol::messages::create_topics_request::{
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
+};
 use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
     BrokerId, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, FetchRequest,
     ListOffsetsRequest, MetadataRequest, TopicName,
@@ -22,7 +25,7 @@ use kafka_protocol::protocol::StrBytes;
 use osqdemo_broker::{Error, HostPort, Listener};
 use tokio::io::AsyncWriteExt;
 
-use support::raw::{RawClient, batch, error};
+use support::raw::{RawClient, batch, batch_at, error};
 use support::{TestBroker, send};
 
 fn topic(name: &'static str) -> TopicName {
@@ -387,6 +390,18 @@ async fn partitions_cannot_be_assigned_to_a_broker_that_does_not_exist() {
     assert_eq!(grow(3, &[1, 2]).await, refused);
     assert_eq!(grow(3, &[1]).await, refused, "one of two is missing");
     assert_eq!(grow(3, &[1, 1]).await, None);
+    let mut create = async |name, broker| {
+        let assigned = CreatableReplicaAssignment::default().with_broker_ids(vec![BrokerId(broker)]);
+        let wanted = CreatableTopic::default()
+            .with_name(topic(name))
+            .with_num_partitions(-1)
+            .with_replication_factor(-1)
+            .with_assignments(vec![assigned]);
+        let request = CreateTopicsRequest::default().with_topics(vec![wanted]);
+        error(client.call(5, request).await.topics[0].error_code)
+    };
+    assert_eq!(create("elsewhere", 2).await, refused);
+    assert_eq!(create("here", 1).await, None);
     broker.stop().await;
 }
 
@@ -394,16 +409,7 @@ async fn partitions_cannot_be_assigned_to_a_broker_that_does_not_exist() {
 async fn records_of_a_compacted_topic_are_not_deleted_by_offset() {
     let broker = TestBroker::start().await;
     let mut client = RawClient::connect(&broker.bootstrap).await;
-    let policy = CreatableTopicConfig::default()
-        .with_name(StrBytes::from_static_str("cleanup.policy"))
-        .with_value(Some(StrBytes::from_static_str("compact")));
-    let wanted = CreatableTopic::default()
-        .with_name(topic("states"))
-        .with_num_partitions(1)
-        .with_replication_factor(1)
-        .with_configs(vec![policy]);
-    let create = CreateTopicsRequest::default().with_topics(vec![wanted]);
-    assert_eq!(client.call(5, create).await.topics[0].error_code, 0);
+    create(&mut client, "states", ("cleanup.policy", "compact")).await;
     let wanted = DeleteRecordsTopic::default()
         .with_name(topic("states"))
         .with_partitions(vec![DeleteRecordsPartition::default().with_offset(-1)]);
@@ -412,6 +418,95 @@ async fn records_of_a_compacted_topic_are_not_deleted_by_offset() {
     let refused = error(response.topics[0].partitions[0].error_code);
     assert_eq!(refused, Some(ResponseError::PolicyViolation));
     broker.stop().await;
+}
+
+/// A topic with a setting.
+async fn create(client: &mut RawClient, name: &'static str, setting: (&'static str, &'static str)) {
+    let (key, value) = setting;
+    let setting = CreatableTopicConfig::default()
+        .with_name(StrBytes::from_static_str(key))
+        .with_value(Some(StrBytes::from_static_str(value)));
+    let wanted = CreatableTopic::default()
+        .with_name(topic(name))
+        .with_num_partitions(1)
+        .with_replication_factor(1)
+        .with_configs(vec![setting]);
+    let create = CreateTopicsRequest::default().with_topics(vec![wanted]);
+    assert_eq!(client.call(5, create).await.topics[0].error_code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_a_topic_does_not_take_are_named_one_by_one() {
+    let broker = TestBroker::start().await;
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    create(&mut client, "states", ("cleanup.policy", "compact")).await;
+    create(&mut client, "lines", ("retention.ms", "-1")).await;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let now = i64::try_from(now.as_millis()).unwrap();
+    let days_ahead = now + 3 * 24 * 60 * 60 * 1000;
+    let refused = [
+        (
+            "states",
+            batch(-1, 0, &["a", "b", "c"]),
+            ResponseError::InvalidRecord,
+            vec![0, 1, 2],
+        ),
+        (
+            "lines",
+            batch_at(&[now, days_ahead, now, days_ahead], -1, 0, &["a", "b", "c", "d"]),
+            ResponseError::InvalidTimestamp,
+            vec![1, 3],
+        ),
+    ];
+    for (name, batch, code, positions) in refused {
+        let answer = client.produce_only(name, batch).await;
+        assert_eq!((error(answer.error_code), answer.base_offset), (Some(code), -1));
+        let named = answer.record_errors.iter().map(|record| record.batch_index);
+        assert_eq!(named.collect::<Vec<_>>(), positions);
+        let first = &answer.record_errors[0];
+        assert!(first.batch_index_error_message.is_some());
+    }
+    // Nothing of it is stored; what is an hour ahead at most is.
+    let soon = now + 50 * 60 * 1000;
+    let taken = client
+        .produce_only("lines", batch_at(&[soon], -1, 0, &["a"]))
+        .await;
+    assert_eq!((taken.error_code, taken.base_offset), (0, 0));
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_who_asks_for_it_creates_a_topic() {
+    for may_create in [true, false] {
+        let broker = TestBroker::start_with(move |config| {
+            config.auto_create_topics = may_create;
+            config.default_partitions = 3;
+        })
+        .await;
+        let mut client = RawClient::connect(&broker.bootstrap).await;
+        let fetch = FetchRequest::default().with_session_epoch(-1).with_topics(vec![
+            FetchTopic::default()
+                .with_topic(topic("lines"))
+                .with_partitions(vec![FetchPartition::default()]),
+        ]);
+        let fetched = client.call(11, fetch).await;
+        let unknown = Some(ResponseError::UnknownTopicOrPartition);
+        assert_eq!(error(fetched.responses[0].partitions[0].error_code), unknown);
+        let mut ask = async |version, flag| {
+            let wanted = MetadataRequestTopic::default().with_name(Some(topic("lines")));
+            let request = MetadataRequest::default()
+                .with_topics(Some(vec![wanted]))
+                .with_allow_auto_topic_creation(flag);
+            let answer = client.call(version, request).await.topics.remove(0);
+            (error(answer.error_code), answer.partitions.len())
+        };
+        assert_eq!(ask(9, false).await, (unknown, 0));
+        let expected = if may_create { (None, 3) } else { (unknown, 0) };
+        assert_eq!(ask(9, true).await, expected);
+        // Older versions have no flag, and ask for it.
+        assert_eq!(ask(3, true).await, expected);
+        broker.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 //!
 //! Nothing it says leaves this file with a secret in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,8 +12,8 @@ use std::time::Duration;
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, ProducerContext};
+use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::statistics::Statistics;
 
 use super::oauth::TokenSource;
@@ -123,12 +123,13 @@ impl Kafka for CurrentProducer {
             });
             to_send = to_send.headers(headers);
         }
-        producer
-            .send(to_send)
-            .map_err(|(error, _)| match error.rdkafka_error_code() {
+        producer.send(to_send).map_err(|(error, _)| {
+            producer.context().note_unknown(&error, record.topic);
+            match error.rdkafka_error_code() {
                 Some(RDKafkaErrorCode::QueueFull) => SendError::Full,
                 _ => SendError::Failed(failure(&error)),
-            })
+            }
+        })
     }
 }
 
@@ -160,6 +161,35 @@ pub(super) struct Context {
     tokens: TokenSource,
     /// No broker can be reached; said once, and taken back with the next delivery.
     cut_off: AtomicBool,
+    /// Topics that librdkafka holds for gone.
+    unknown: Mutex<BTreeSet<String>>,
+}
+
+impl Context {
+    fn note_unknown(&self, error: &KafkaError, topic: &str) {
+        if let Some(
+            RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownPartition
+            | RDKafkaErrorCode::UnknownTopicOrPartition,
+        ) = error.rdkafka_error_code()
+        {
+            let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+            if !unknown.contains(topic) {
+                unknown.insert(topic.to_owned());
+            }
+        }
+    }
+}
+
+/// Asks about the topics that the last lines could not be sent to. A broker that was just started knows no topic for a
+/// moment, and what librdkafka has once held for gone, it asks about again only after minutes.
+pub(super) fn ask_about_unknown(producer: &LineProducer, patience: Duration) {
+    let context = producer.context();
+    let unknown = std::mem::take(&mut *context.unknown.lock().unwrap_or_else(PoisonError::into_inner));
+    for topic in unknown {
+        // The answer, also one that comes later, is for librdkafka to learn from.
+        let _ = producer.client().fetch_metadata(Some(&topic), patience);
+    }
 }
 
 impl ClientContext for Context {
@@ -215,7 +245,10 @@ impl ProducerContext for Context {
                     tracing::info!("Kafka takes lines again");
                 }
             }
-            Err((error, _)) => self.settled.push(id, Err(failure(error))),
+            Err((error, message)) => {
+                self.note_unknown(error, message.topic());
+                self.settled.push(id, Err(failure(error)));
+            }
         }
     }
 }
@@ -238,6 +271,7 @@ pub(super) fn start(
         settled: Arc::clone(settled),
         secrets: secrets.clone(),
         cut_off: AtomicBool::new(false),
+        unknown: Mutex::default(),
     };
     LineProducer::from_config_and_context(&config, context)
         .map(Arc::new)

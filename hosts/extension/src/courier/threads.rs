@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::producer::{Producer as _, PurgeConfig};
 
-use super::line_producer::start;
+use super::line_producer::{ask_about_unknown, start};
 use super::{Shared, lock};
 use crate::outbox::Progress;
 
@@ -32,6 +32,7 @@ impl Shared {
         while !self.ending.load(Ordering::SeqCst) {
             let producer = Arc::clone(&lock(&self.producers).current);
             producer.poll(POLL);
+            ask_about_unknown(&producer, POLL);
         }
     }
 

@@ -284,7 +284,6 @@ fn lines_whose_topic_is_gone_for_a_moment_are_sent_again() {
     let mut configuration = world.configuration();
     // What is unknown is believed to be at once, as it is of a topic that librdkafka has known for long.
     configuration["config"]["topic.metadata.propagation.max.ms"] = 0.into();
-    configuration["config"]["topic.metadata.refresh.interval.ms"] = 200.into();
     world.configure(&configuration);
     let (_osqueryd, process, extension) = world.running();
     log(&extension, numbered(0));

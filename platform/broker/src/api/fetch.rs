@@ -74,6 +74,7 @@ pub(crate) async fn handle(session: &Session, call: &Call, request: FetchRequest
             // What was not needed goes back at once, the rest when the answer is written.
             drop(memory.split((units - memory_units(answer.bytes).min(units)) as usize));
             session.hold(memory);
+            count(&topics, &answer);
             return FetchResponse::default().with_responses(answer.topics);
         }
         drop(memory);
@@ -136,6 +137,20 @@ impl Answer {
         partitions
             .filter_map(|partition| Some((partition.records.as_ref()?, readable_to(partition))))
             .any(|(records, end)| last_batch(records).is_some_and(|last| last.next_offset() < end))
+    }
+}
+
+/// Counts what a consumer is sent; what was looked at while it waited is not.
+fn count(topics: &[WantedTopic], answer: &Answer) {
+    for (topic, answered) in topics.iter().zip(&answer.topics) {
+        let Ok(found) = &topic.found else {
+            continue;
+        };
+        for (wanted, data) in topic.partitions.iter().zip(&answered.partitions) {
+            if let (Some(partition), Some(records)) = (found.partition(wanted.partition), &data.records) {
+                partition.traffic.went(records.len());
+            }
+        }
     }
 }
 
@@ -266,7 +281,6 @@ async fn read_partition(
     } else {
         records
     };
-    partition.traffic.went(records.len());
     let aborted = kinds.only_committed.then(|| {
         let to = last_batch(&records).map_or(wanted.fetch_offset, |last| last.next_offset());
         let among_them = aborted.into_iter().filter(|aborted| aborted.first_offset < to);
@@ -346,3 +360,6 @@ async fn read_records(
         offset = next_offset;
     }
 }
+
+#[cfg(test)]
+mod tests;

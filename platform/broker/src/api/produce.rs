@@ -287,3 +287,6 @@ fn refuse_all(request: ProduceRequest, code: ResponseError) -> ProduceResponse {
         .collect();
     ProduceResponse::default().with_responses(responses)
 }
+
+#[cfg(test)]
+mod tests;

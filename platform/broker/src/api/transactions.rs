@@ -25,7 +25,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::offsets::{check, sync};
 use super::{Call, NO_ERROR, Session, blocking};
 use crate::config::FlushPolicy;
-use crate::groups::group::Claim;
+use crate::groups::group::{Claim, Commit};
 use crate::groups::offsets::{Committed, TopicPartition};
 use crate::groups::transaction::Transaction;
 use crate::storage::batch::marker::Outcome;
@@ -177,7 +177,10 @@ pub(crate) async fn handle_commit_offsets(
     // A producer that says nothing of its consumer is believed, as versions before 3 cannot.
     let is_member = request.generation_id >= 0 || !request.member_id.is_empty();
     let allowed = match is_member {
-        true => session.node.groups.may_commit(&request.group_id.0, claim),
+        true => session
+            .node
+            .groups
+            .may_commit(&request.group_id.0, claim, Commit::InTransaction),
         false => Ok(()),
     };
     let done = match allowed {

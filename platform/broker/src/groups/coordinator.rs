@@ -17,7 +17,7 @@ use kafka_protocol::protocol::StrBytes;
 use tokio::sync::{Notify, oneshot};
 
 use super::consumer::ConsumerGroup;
-use super::group::{Claim, Group};
+use super::group::{Claim, Commit, Group};
 use super::member::{JoinRefusal, JoinResult, Joining, SyncResult};
 use super::offsets::{Committed, GroupOffsets, OffsetStore, TopicPartition};
 use super::settings;
@@ -206,7 +206,7 @@ impl Coordinator {
         claim: Claim<'_>,
         offsets: Vec<(TopicPartition, Committed)>,
     ) -> Result<(), ResponseError> {
-        self.may_commit(group_id, claim)?;
+        self.may_commit(group_id, claim, Commit::Plain)?;
         let protocol_type = self.protocol_type(group_id);
         self.offsets()
             .commit(group_id, &protocol_type, offsets)
@@ -217,12 +217,17 @@ impl Coordinator {
     }
 
     /// Whether a member, or a consumer that is in no generation, may commit offsets.
-    pub(crate) fn may_commit(&self, group_id: &StrBytes, claim: Claim<'_>) -> Result<(), ResponseError> {
+    pub(crate) fn may_commit(
+        &self,
+        group_id: &StrBytes,
+        claim: Claim<'_>,
+        commit: Commit,
+    ) -> Result<(), ResponseError> {
         if let Some(checked) = self.check_consumer(group_id, claim.member_id, claim.generation) {
             return checked;
         }
         match self.groups().get_mut(group_id) {
-            Some(group) => group.may_commit(claim, Instant::now()),
+            Some(group) => group.may_commit(claim, commit, Instant::now()),
             None if claim.generation < 0 => Ok(()),
             None => Err(ResponseError::IllegalGeneration),
         }

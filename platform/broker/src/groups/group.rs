@@ -34,10 +34,7 @@ pub(crate) enum State {
         not_before: Instant,
     },
     /// The generation is fixed, its leader is to assign.
-    Completing {
-        /// When members that have not synced are thrown out.
-        deadline: Instant,
-    },
+    Completing,
     /// Everybody has an assignment.
     Stable,
 }
@@ -48,10 +45,19 @@ impl State {
         match self {
             Self::Empty => "Empty",
             Self::Preparing { .. } => "PreparingRebalance",
-            Self::Completing { .. } => "CompletingRebalance",
+            Self::Completing => "CompletingRebalance",
             Self::Stable => "Stable",
         }
     }
+}
+
+/// How offsets are committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Commit {
+    /// At once.
+    Plain,
+    /// With a transaction, whose producer can do nothing about a rebalance.
+    InTransaction,
 }
 
 /// Who a request claims to come from.
@@ -179,30 +185,33 @@ impl Group {
         }
         self.touch(claim.member_id, now);
         match self.state {
-            State::Empty => Err(ResponseError::UnknownMemberId),
-            State::Preparing { .. } => Err(ResponseError::RebalanceInProgress),
-            State::Stable => Ok(Some(self.assigned(claim.member_id))),
-            State::Completing { .. } => {
-                if self.leader.as_ref() == Some(claim.member_id) {
-                    for member in self.members.values_mut() {
-                        member.assignment = Bytes::new();
-                    }
-                    for (member_id, assignment) in assignments {
-                        if let Some(member) = self.members.get_mut(&member_id) {
-                            // Copied, or it would keep the whole request frame in memory.
-                            member.assignment = Bytes::copy_from_slice(&assignment);
-                        }
-                    }
+            State::Empty => return Err(ResponseError::UnknownMemberId),
+            State::Preparing { .. } => return Err(ResponseError::RebalanceInProgress),
+            State::Stable | State::Completing => {}
+        }
+        if let Some(member) = self.members.get_mut(claim.member_id) {
+            member.sync_deadline = None;
+        }
+        if self.state == State::Stable {
+            return Ok(Some(self.assigned(claim.member_id)));
+        }
+        if self.leader.as_ref() == Some(claim.member_id) {
+            for member in self.members.values_mut() {
+                member.assignment = Bytes::new();
+            }
+            for (member_id, assignment) in assignments {
+                if let Some(member) = self.members.get_mut(&member_id) {
+                    // Copied, or it would keep the whole request frame in memory.
+                    member.assignment = Bytes::copy_from_slice(&assignment);
                 }
-                Ok(None)
             }
         }
+        Ok(None)
     }
 
     /// Makes the group stable once its leader has synced.
     fn complete_sync(&mut self, synced: &StrBytes, now: Instant) {
-        let completing = matches!(self.state, State::Completing { .. });
-        if !completing || self.leader.as_ref() != Some(synced) {
+        if self.state != State::Completing || self.leader.as_ref() != Some(synced) {
             return;
         }
         self.state = State::Stable;
@@ -233,7 +242,7 @@ impl Group {
         match self.state {
             State::Empty => Err(ResponseError::UnknownMemberId),
             State::Preparing { .. } => Err(ResponseError::RebalanceInProgress),
-            State::Completing { .. } | State::Stable => Ok(()),
+            State::Completing | State::Stable => Ok(()),
         }
     }
 
@@ -269,15 +278,20 @@ impl Group {
     }
 
     /// Whether offsets may be committed by whoever makes this claim.
-    pub(crate) fn may_commit(&mut self, claim: Claim<'_>, now: Instant) -> Result<(), ResponseError> {
+    pub(crate) fn may_commit(
+        &mut self,
+        claim: Claim<'_>,
+        commit: Commit,
+        now: Instant,
+    ) -> Result<(), ResponseError> {
         // A consumer that assigns its own partitions is in no generation.
         if claim.generation < 0 && self.members.is_empty() {
             return Ok(());
         }
         self.check_generation(claim)?;
         self.touch(claim.member_id, now);
-        match self.state {
-            State::Completing { .. } => Err(ResponseError::RebalanceInProgress),
+        match (self.state, commit) {
+            (State::Completing, Commit::Plain) => Err(ResponseError::RebalanceInProgress),
             _ => Ok(()),
         }
     }
@@ -288,7 +302,7 @@ impl Group {
         let dead: Vec<StrBytes> = self
             .members
             .iter()
-            .filter(|(_, member)| !member.is_waiting() && member.deadline <= now)
+            .filter(|(_, member)| member.next_deadline().is_some_and(|deadline| deadline <= now))
             .map(|(id, _)| id.clone())
             .collect();
         for member_id in dead {
@@ -298,43 +312,51 @@ impl Group {
         match self.state {
             State::Preparing { deadline, .. } if deadline <= now => self.complete_join(now),
             State::Preparing { .. } => self.complete_join_if_all_are_here(now),
-            State::Completing { deadline } if deadline <= now => {
+            // Partitions of one that does not ask which it has would be read by nobody, however alive it is.
+            State::Completing | State::Stable => {
                 let unsynced: Vec<StrBytes> = self
                     .members
                     .iter()
-                    .filter(|(_, member)| member.waiting_to_sync.is_none())
+                    .filter(|(_, member)| member.sync_deadline.is_some_and(|deadline| deadline <= now))
                     .map(|(id, _)| id.clone())
                     .collect();
                 for member_id in unsynced {
+                    tracing::info!(member = %member_id, "a group member did not ask for its assignment in time");
                     self.remove(&member_id, now);
                 }
             }
-            _ => {}
+            State::Empty => {}
         }
     }
 
     /// When [`Self::expire`] has something to do next.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let members = self
+        let members = self.members.values().filter_map(Member::next_deadline);
+        let has_generation = matches!(self.state, State::Completing | State::Stable);
+        let syncs = self
             .members
             .values()
-            .filter(|member| !member.is_waiting())
-            .map(|member| member.deadline);
+            .filter(|_| has_generation)
+            .filter_map(|member| member.sync_deadline);
         let state = match self.state {
             State::Preparing { deadline, not_before } if self.all_are_here() => {
                 Some(deadline.min(not_before))
             }
-            State::Preparing { deadline, .. } | State::Completing { deadline } => Some(deadline),
-            State::Empty | State::Stable => None,
+            State::Preparing { deadline, .. } => Some(deadline),
+            State::Empty | State::Completing | State::Stable => None,
         };
-        members.chain(self.expected.values().copied()).chain(state).min()
+        members
+            .chain(syncs)
+            .chain(self.expected.values().copied())
+            .chain(state)
+            .min()
     }
 
     /// Takes a member out and rebalances what is left.
     fn remove(&mut self, member_id: &StrBytes, now: Instant) {
         self.forget(member_id);
         match self.state {
-            State::Stable | State::Completing { .. } => self.prepare(now),
+            State::Stable | State::Completing => self.prepare(now),
             State::Preparing { .. } => self.complete_join_if_all_are_here(now),
             State::Empty => {}
         }

@@ -7,6 +7,10 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 use tokio::sync::oneshot;
 
+/// How long a newcomer is waited with for a rebalance to end, as in Kafka: one that gave up and tries again leaves a member
+/// behind each time.
+const NEW_MEMBER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
 /// What a consumer says of itself when it joins.
 #[derive(Debug, Clone)]
 pub(crate) struct Joining {
@@ -116,7 +120,11 @@ pub(crate) struct Member {
     pub(crate) protocols: Vec<(StrBytes, Bytes)>,
     pub(crate) assignment: Bytes,
     /// When it counts as dead, unless it is waiting for an answer.
-    pub(crate) deadline: Instant,
+    deadline: Instant,
+    /// Whether it was in no generation yet: then it may wait only so long.
+    pub(crate) is_new: bool,
+    /// When it must have asked for its assignment of this generation, where it has not yet.
+    pub(crate) sync_deadline: Option<Instant>,
     pub(crate) waiting_to_join: Option<oneshot::Sender<JoinResult>>,
     pub(crate) waiting_to_sync: Option<oneshot::Sender<SyncResult>>,
     pub(crate) skips_assignment: SkipsAssignment,
@@ -133,7 +141,9 @@ impl Member {
             rebalance_timeout: joining.rebalance_timeout,
             protocols: joining.protocols,
             assignment: Bytes::new(),
-            deadline: now + joining.session_timeout,
+            deadline: now + NEW_MEMBER_TIMEOUT,
+            is_new: true,
+            sync_deadline: None,
             waiting_to_join: None,
             waiting_to_sync: None,
             skips_assignment: joining.skips_assignment,
@@ -153,11 +163,18 @@ impl Member {
 
     /// Notes that it is alive.
     pub(crate) fn touch(&mut self, now: Instant) {
-        self.deadline = now + self.session_timeout;
+        if !self.is_new {
+            self.deadline = now + self.session_timeout;
+        }
+    }
+
+    /// When it counts as dead if nothing is heard of it.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        (self.is_new || !self.is_waiting()).then_some(self.deadline)
     }
 
     /// Whether it waits for the broker, so that its silence means nothing.
-    pub(crate) fn is_waiting(&self) -> bool {
+    fn is_waiting(&self) -> bool {
         self.waiting_to_join.is_some() || self.waiting_to_sync.is_some()
     }
 

@@ -221,7 +221,10 @@ fn decode(bytes: &[u8]) -> (Vec<Vec<u8>>, usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::disk::RealDisk;
+    use super::super::disk::simulated::{Operation, SimulatedDisk};
     use super::*;
     use proptest::prelude::*;
 
@@ -260,6 +263,48 @@ mod tests {
         assert!(journal.end_rewrite(&rewrite, failed).is_err());
         journal.append(b"two").unwrap();
         assert_eq!(open(&path).1.entries, [b"one".to_vec(), b"two".to_vec()]);
+    }
+
+    #[test]
+    fn a_name_that_could_not_be_synced_takes_nothing_more() {
+        for seed in 0..100 {
+            let simulated = Arc::new(SimulatedDisk::new(seed));
+            let disk: SharedDisk = Arc::clone(&simulated) as SharedDisk;
+            disk.create_folder(Path::new("/data")).unwrap();
+            let path = Path::new("/data/journal");
+            let (mut journal, _) = Journal::open(&disk, path).unwrap();
+            let sync = |journal: &mut Journal| {
+                let sync = journal.begin_sync();
+                let synced = sync.run();
+                journal.end_sync(&sync, &synced);
+                synced
+            };
+            journal.append(b"one").unwrap();
+            journal.append(b"two").unwrap();
+            sync(&mut journal).unwrap();
+            let rewrite = journal.begin_rewrite([b"both".as_slice()].into_iter()).unwrap();
+            let written = rewrite.run();
+            journal.end_rewrite(&rewrite, written).unwrap();
+            simulated.fail(Operation::SyncFolder, 0);
+            assert!(sync(&mut journal).is_err());
+            // A power cut may bring the old file back, and what went into the new one would be gone with its name.
+            assert!(journal.append(b"three").is_err());
+            assert!(journal.has_failed());
+            drop(journal);
+            simulated.cut_power();
+            let (mut journal, replay) = Journal::open(&disk, path).unwrap();
+            let either = [vec![b"one".to_vec(), b"two".to_vec()], vec![b"both".to_vec()]];
+            assert!(
+                either.contains(&replay.entries),
+                "seed {seed}: {:?}",
+                replay.entries
+            );
+            journal.append(b"three").unwrap();
+            sync(&mut journal).unwrap();
+            simulated.cut_power();
+            let entries = Journal::open(&disk, path).unwrap().1.entries;
+            assert_eq!(entries.last().unwrap(), b"three", "seed {seed}");
+        }
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use kafka_protocol::protocol::StrBytes;
 
@@ -151,5 +152,47 @@ fn an_operation_that_fails_leaves_the_topics_as_they_were_or_as_they_are_to_be()
             }
         }
         assert!(refused > 0, "change {number} never failed");
+    }
+}
+
+/// Who looks a topic up, writes to it or reads it does not wait for a change of the list.
+#[test]
+fn nothing_is_synced_with_the_list_locked() {
+    let (disk, topics) = disk(1);
+    let topics = Arc::new(topics);
+    let syncs = Arc::new(AtomicU64::new(0));
+    disk.look_while_syncing({
+        let (topics, syncs) = (Arc::clone(&topics), Arc::clone(&syncs));
+        move || {
+            assert!(topics.listed.try_write().is_ok(), "the list is locked");
+            assert!(topics.defaults.try_write().is_ok(), "the defaults are locked");
+            for topic in topics.all() {
+                for partition in &topic.partitions {
+                    partition.bounds();
+                }
+            }
+            syncs.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let keep = |overrides: &mut BTreeMap<String, String>| {
+        overrides.insert("retention.ms".to_owned(), "-1".to_owned());
+        Ok(())
+    };
+    let lines = name_of(LINES);
+    let changes: [&dyn Fn(); 6] = [
+        &|| create(&topics, OTHER).unwrap(),
+        &|| topics.grow(&lines, 4, None, Commitment::Apply).unwrap(),
+        &|| topics.configure(&lines, Commitment::Apply, keep).unwrap(),
+        &|| topics.configure_defaults(Commitment::Apply, keep).unwrap(),
+        &|| assert!(topics.next_producer_id().is_ok()),
+        &|| drop(topics.delete(&lines).unwrap()),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let before = syncs.load(Ordering::Relaxed);
+        change();
+        assert!(
+            syncs.load(Ordering::Relaxed) > before,
+            "change {number} syncs nothing"
+        );
     }
 }

@@ -95,6 +95,11 @@ impl RawClient {
 
 /// A batch of a numbered producer (`-1`: of one that does not number).
 pub(crate) fn batch(producer_id: i64, sequence: i32, values: &[&str]) -> Bytes {
+    batch_at(&vec![1_000_000; values.len()], producer_id, sequence, values)
+}
+
+/// The same, with a time for each record.
+pub(crate) fn batch_at(times: &[i64], producer_id: i64, sequence: i32, values: &[&str]) -> Bytes {
     let records: Vec<Record> = values
         .iter()
         .zip(0..)
@@ -113,7 +118,7 @@ pub(crate) fn batch(producer_id: i64, sequence: i32, values: &[&str]) -> Bytes {
             } else {
                 sequence + position
             },
-            timestamp: 1_000_000,
+            timestamp: times[position as usize],
             key: None,
             value: Some(Bytes::copy_from_slice(value.as_bytes())),
             headers: Default::default(),

@@ -1,8 +1,12 @@
 //! Groups and their offsets over restarts and time-outs.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::super::group::tests::{joining, name};
 use super::*;
-use crate::storage::disk::RealDisk;
+use crate::storage::disk::simulated::SimulatedDisk;
+use crate::storage::disk::{Mode, RealDisk};
 
 fn coordinator(folder: &Path) -> Coordinator {
     Coordinator::open(&RealDisk::shared(), folder, GroupTimings::default()).unwrap()
@@ -110,4 +114,53 @@ fn nothing_is_done_while_no_deadline_is_near() {
     let now = Instant::now();
     let next = coordinator.expire(now).unwrap();
     assert!(next > now + Duration::from_secs(9));
+}
+
+/// Heartbeats and commits do not wait for the disk.
+#[test]
+fn nothing_is_synced_with_the_groups_or_their_offsets_locked() {
+    let simulated = Arc::new(SimulatedDisk::new(1));
+    let disk: SharedDisk = Arc::clone(&simulated) as SharedDisk;
+    let folder = Path::new("/data");
+    disk.create_folder(folder).unwrap();
+    let coordinator = Arc::new(Coordinator::open(&disk, folder, GroupTimings::default()).unwrap());
+    let syncs = Arc::new(AtomicU64::new(0));
+    simulated.look_while_syncing({
+        let (coordinator, syncs) = (Arc::clone(&coordinator), Arc::clone(&syncs));
+        move || {
+            assert!(coordinator.groups.try_lock().is_ok(), "the groups are locked");
+            assert!(
+                coordinator.consumers.try_lock().is_ok(),
+                "the assigned groups are locked"
+            );
+            assert!(coordinator.offsets.try_lock().is_ok(), "the offsets are locked");
+            syncs.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let group_id = name("readers");
+    let member_id = join(&coordinator, &group_id);
+    // Until the journal is worth writing anew, and is.
+    let mut written_anew = false;
+    let mut before = 0;
+    while !written_anew {
+        let committed = Committed {
+            offset: 5,
+            leader_epoch: -1,
+            metadata: StrBytes::from_string("x".repeat(100_000)),
+            committed_at: 1_000_000,
+        };
+        let offsets = vec![((name("lines"), 0), committed)];
+        coordinator
+            .commit(&group_id, claim(&member_id, 1), offsets)
+            .unwrap();
+        coordinator.flush().unwrap();
+        let size = disk
+            .open(&folder.join("offsets.journal"), Mode::Read)
+            .unwrap()
+            .size()
+            .unwrap();
+        written_anew = size < before;
+        before = size;
+    }
+    assert!(syncs.load(Ordering::Relaxed) > 10);
 }

@@ -122,7 +122,7 @@ impl Group {
         let nothing_to_do = match self.state {
             State::Stable => unchanged && !is_leader,
             // It missed the answer to its first join.
-            State::Completing { .. } => unchanged,
+            State::Completing => unchanged,
             State::Empty | State::Preparing { .. } => false,
         };
         if nothing_to_do {

@@ -25,6 +25,8 @@ impl Group {
             }
             let mut member = Member::new(joining, now);
             member.assignment = assignment;
+            member.is_new = false;
+            member.touch(now);
             members.insert(id, member);
         }
         Self {

@@ -13,7 +13,7 @@ use crate::groups::member::{Assigned, Joined, JoinedMember};
 impl Group {
     /// Starts a rebalance, or sees whether the one under way is complete.
     pub(super) fn prepare(&mut self, now: Instant) {
-        if let State::Completing { .. } = self.state {
+        if self.state == State::Completing {
             for member in self.members.values_mut() {
                 member.assignment = Bytes::new();
                 if member.waiting_to_sync.is_some() {
@@ -105,15 +105,17 @@ impl Group {
         }
         self.generation = self.generation.checked_add(1).unwrap_or(1);
         self.protocol = self.elect_protocol();
-        self.state = State::Completing {
-            deadline: now + longest,
-        };
+        self.state = State::Completing;
+        for member in self.members.values_mut() {
+            member.sync_deadline = Some(now + longest);
+        }
         let ids: Vec<StrBytes> = self.members.keys().cloned().collect();
         for member_id in ids {
             let joined = self.joined(&member_id, self.leader.as_ref() == Some(&member_id));
             if let Some(member) = self.members.get_mut(&member_id)
                 && let Some(reply) = member.waiting_to_join.take()
             {
+                member.is_new = false;
                 member.touch(now);
                 let _ = reply.send(Ok(joined));
             }

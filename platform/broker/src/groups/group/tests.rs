@@ -221,6 +221,67 @@ fn a_leader_that_never_assigns_is_thrown_out() {
 }
 
 #[test]
+fn a_member_that_never_asks_for_its_assignment_is_thrown_out_however_alive_it_is() {
+    let mut scene = Scene::new();
+    let first = scene.with_one();
+    let mut second = scene.join(joining(&StrBytes::new(), &["range"]));
+    let first = joined(&mut scene.join(joining(&first.member_id, &["range"])));
+    let second = joined(&mut second);
+    let halves = [(&first.member_id, "left"), (&second.member_id, "right")];
+    assert_eq!(assignment(&mut scene.sync(&first, &halves)), "left");
+    for _ in 0..5 {
+        scene.pass(5 * SECOND);
+        assert_eq!(
+            (scene.heartbeat(&first), scene.heartbeat(&second)),
+            (Ok(()), Ok(()))
+        );
+    }
+    assert_eq!(scene.group.next_deadline(), Some(scene.now + 5 * SECOND));
+    scene.pass(5 * SECOND);
+    assert_eq!(scene.heartbeat(&second), Err(ResponseError::UnknownMemberId));
+    assert_eq!(scene.heartbeat(&first), Err(ResponseError::RebalanceInProgress));
+    let mut again = scene.join(joining(&first.member_id, &["range"]));
+    let alone = joined(&mut again);
+    assert_eq!(alone.members.len(), 1);
+    scene.sync(&alone, &[(&alone.member_id, "everything")]);
+    // Who has asked for it stays.
+    for _ in 0..8 {
+        scene.pass(5 * SECOND);
+        assert_eq!(scene.heartbeat(&alone), Ok(()));
+    }
+}
+
+#[test]
+fn newcomers_that_gave_up_are_not_waited_with_for_ever() {
+    let mut scene = Scene::new();
+    let patient = Joining {
+        rebalance_timeout: 3600 * SECOND,
+        ..joining(&StrBytes::new(), &["range"])
+    };
+    let first = joined(&mut scene.join(patient.clone()));
+    scene.sync(&first, &[(&first.member_id, "everything")]);
+    // Each start of a program that does not come up for want of an assignment.
+    for _ in 0..3 {
+        drop(scene.join(patient.clone()));
+        scene.pass(SECOND);
+    }
+    let mut lasting = |seconds| {
+        for _ in 0..seconds / 5 {
+            scene.pass(5 * SECOND);
+            assert_eq!(scene.heartbeat(&first), Err(ResponseError::RebalanceInProgress));
+        }
+        scene.group.members().len()
+    };
+    assert_eq!(lasting(295), 4);
+    assert_eq!(lasting(10), 1);
+    let again = Joining {
+        member_id: first.member_id.clone(),
+        ..patient
+    };
+    assert_eq!(joined(&mut scene.join(again)).members.len(), 1);
+}
+
+#[test]
 fn the_last_to_leave_empties_the_group() {
     let mut scene = Scene::new();
     let (first, second) = scene.with_two();
@@ -323,17 +384,36 @@ fn a_static_leader_comes_back_without_a_rebalance() {
 fn offsets_are_committed_by_members_of_this_generation() {
     let mut scene = Scene::new();
     let nobody = StrBytes::new();
-    assert_eq!(scene.group.may_commit(claim(&nobody, -1), scene.now), Ok(()));
+    let anybody = claim(&nobody, -1);
+    assert_eq!(scene.group.may_commit(anybody, Commit::Plain, scene.now), Ok(()));
     let joined = scene.with_one();
     let now = scene.now;
     let mut commit = |generation| {
         let claim = claim(&joined.member_id, generation);
-        scene.group.may_commit(claim, now)
+        scene.group.may_commit(claim, Commit::Plain, now)
     };
     assert_eq!(commit(1), Ok(()));
     assert_eq!(commit(0), Err(ResponseError::IllegalGeneration));
-    let stranger = scene.group.may_commit(claim(&nobody, -1), now);
+    let stranger = scene.group.may_commit(anybody, Commit::Plain, now);
     assert_eq!(stranger, Err(ResponseError::UnknownMemberId));
+}
+
+#[test]
+fn who_has_joined_commits_with_a_transaction_before_it_knows_its_partitions() {
+    let mut scene = Scene::new();
+    let joined = joined(&mut scene.join(joining(&StrBytes::new(), &["range"])));
+    assert_eq!(scene.group.state(), State::Completing);
+    let now = scene.now;
+    let mut may = |generation, commit| {
+        let claim = claim(&joined.member_id, generation);
+        scene.group.may_commit(claim, commit, now)
+    };
+    assert_eq!(may(1, Commit::Plain), Err(ResponseError::RebalanceInProgress));
+    assert_eq!(may(1, Commit::InTransaction), Ok(()));
+    assert_eq!(
+        may(0, Commit::InTransaction),
+        Err(ResponseError::IllegalGeneration)
+    );
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Every request in every version, made up as its decoder asks for it; and frames that are no requests at all.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut, TryGetError};
@@ -9,14 +8,11 @@ use kafka_protocol::protocol::buf::ByteBuf;
 use kafka_protocol::protocol::{Request, StrBytes};
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
-use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::*;
 use crate::config::{Config, WithoutAcl};
 use crate::node::Node;
-use crate::security::Principal;
-use crate::server::authentication::Authentication;
 use crate::storage::batch::tests::Sample;
 
 /// Makes up requests: mostly small numbers and known names, so that handlers get past their first check.
@@ -235,19 +231,7 @@ impl Fixture {
             .unwrap();
         Self {
             topic_id: topic.id,
-            session: Session {
-                node: Arc::new(node),
-                advertised: SocketAddr::from((Ipv4Addr::LOCALHOST, 9092)).into(),
-                authentication: Authentication::new(
-                    Vec::new(),
-                    Principal::anonymous(),
-                    std::time::Instant::now(),
-                    None,
-                ),
-                client_host: StrBytes::from_static_str("/127.0.0.1"),
-                wake_up: Arc::new(Notify::new()),
-                answer_memory: std::sync::Mutex::default(),
-            },
+            session: Session::of_anybody(Arc::new(node)),
             _folder: folder,
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use self::dice::Dice;
-use self::state::{Change, Interruption, Naming, State};
+use self::state::{Change, Interruption, Look, Naming, State};
 use super::{Disk, DiskFile, Mode, SharedFile};
 
 /// What can be made to fail.
@@ -55,6 +55,8 @@ impl SimulatedDisk {
                 off_in: None,
                 fails: None,
                 room: None,
+                reads: 0,
+                while_syncing: None,
             })),
         }
     }
@@ -82,6 +84,16 @@ impl SimulatedDisk {
     /// Lets files grow by so many bytes in all, or without limit.
     pub(crate) fn limit_room(&self, bytes: Option<u64>) {
         self.state().room = bytes;
+    }
+
+    /// Has `look` called during each sync, of a file or of a folder.
+    pub(crate) fn look_while_syncing(&self, look: impl Fn() + Send + Sync + 'static) {
+        self.state().while_syncing = Some(Look(Arc::new(look)));
+    }
+
+    /// How often something was read of a file.
+    pub(crate) fn reads(&self) -> u64 {
+        self.state().reads
     }
 
     /// The process is gone and a new one begins: everything written is there.
@@ -256,6 +268,10 @@ impl Disk for SimulatedDisk {
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        let look = self.state().while_syncing.clone();
+        if let Some(Look(look)) = look {
+            look();
+        }
         let mut state = self.state();
         state.change(Some(Operation::SyncFolder))?;
         let (here, elsewhere) = std::mem::take(&mut state.unsafe_names)
@@ -298,8 +314,9 @@ impl DiskFile for SimulatedFile {
     }
 
     fn read_at(&self, position: u64, len: usize) -> io::Result<Vec<u8>> {
-        let state = self.state()?;
+        let mut state = self.state()?;
         state.check_power()?;
+        state.reads += 1;
         let seen = &state.files[&self.file].seen;
         let from = seen.len().min(position as usize);
         let to = seen.len().min(from.saturating_add(len));
@@ -340,6 +357,10 @@ impl DiskFile for SimulatedFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let look = self.state()?.while_syncing.clone();
+        if let Some(Look(look)) = look {
+            look();
+        }
         let mut state = self.state()?;
         let changed = state.change(Some(Operation::Sync));
         if let Some(content) = state.files.get_mut(&self.file) {

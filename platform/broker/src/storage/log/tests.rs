@@ -461,6 +461,28 @@ fn a_batch_over_the_limit_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn the_index_is_as_dense_as_the_topic_asks() {
+    let size = |index_interval_bytes| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = open(folder.path());
+        let sparse = LogSettings {
+            segment_bytes: u64::MAX,
+            index_interval_bytes,
+            ..settings()
+        };
+        for _ in 0..1000 {
+            append(&mut log, &Sample::of(&["value"]).encode(), &sparse).unwrap();
+        }
+        log.active().index.encode().len()
+    };
+    let (dense, usual, sparse) = (size(1024), size(4096), size(16_384));
+    assert!(
+        dense > 3 * usual && usual > 2 * sparse,
+        "{dense} {usual} {sparse}"
+    );
+}
+
+#[test]
 fn a_time_in_a_compressed_batch_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = open(folder.path());

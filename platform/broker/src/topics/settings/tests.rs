@@ -104,3 +104,50 @@ fn every_default_is_acceptable() {
         assert!(definition.kind.accepts(&value), "{}", definition.name);
     }
 }
+
+/// Tools that copy topics, MirrorMaker 2 among them, hand over all settings at once; one that is refused is all of them.
+#[test]
+fn all_settings_of_kafka_are_taken_together() {
+    // As `kafka-configs --describe --all` of 3.9 and of 4.2 has them.
+    let all = [
+        ("cleanup.policy", "delete"),
+        ("compression.gzip.level", "-1"),
+        ("compression.lz4.level", "9"),
+        ("compression.type", "producer"),
+        ("compression.zstd.level", "3"),
+        ("delete.retention.ms", "86400000"),
+        ("errors.deadletterqueue.group.enable", "false"),
+        ("file.delete.delay.ms", "60000"),
+        ("flush.messages", "9223372036854775807"),
+        ("flush.ms", "9223372036854775807"),
+        ("follower.replication.throttled.replicas", ""),
+        ("index.interval.bytes", "4096"),
+        ("leader.replication.throttled.replicas", ""),
+        ("local.retention.bytes", "-2"),
+        ("local.retention.ms", "-2"),
+        ("max.compaction.lag.ms", "9223372036854775807"),
+        ("max.message.bytes", "1048588"),
+        ("message.downconversion.enable", "true"),
+        ("message.format.version", "3.0-IV1"),
+        ("message.timestamp.after.max.ms", "9223372036854775807"),
+        ("message.timestamp.before.max.ms", "9223372036854775807"),
+        ("message.timestamp.difference.max.ms", "9223372036854775807"),
+        ("message.timestamp.type", "CreateTime"),
+        ("min.cleanable.dirty.ratio", "0.5"),
+        ("min.compaction.lag.ms", "0"),
+        ("min.insync.replicas", "1"),
+        ("preallocate", "false"),
+        ("remote.log.copy.disable", "false"),
+        ("remote.log.delete.on.disable", "false"),
+        ("remote.storage.enable", "false"),
+        ("retention.bytes", "-1"),
+        ("retention.ms", "604800000"),
+        ("segment.bytes", "1073741824"),
+        ("segment.index.bytes", "10485760"),
+        ("segment.jitter.ms", "0"),
+        ("segment.ms", "604800000"),
+        ("unclean.leader.election.enable", "false"),
+    ];
+    let taken = settings(&all).unwrap();
+    assert_eq!(taken.overrides().len(), all.len());
+}

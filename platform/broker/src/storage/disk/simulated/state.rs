@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Dice, Operation};
 
@@ -25,6 +26,18 @@ pub(super) struct State {
     /// The operation that fails next, after so many others of its kind.
     pub(super) fails: Option<(Operation, u64)>,
     pub(super) room: Option<u64>,
+    pub(super) reads: u64,
+    pub(super) while_syncing: Option<Look>,
+}
+
+/// What is looked at while something is synced.
+#[derive(Clone)]
+pub(super) struct Look(pub(super) Arc<dyn Fn() + Send + Sync>);
+
+impl std::fmt::Debug for Look {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Look")
+    }
 }
 
 #[derive(Debug, Default)]

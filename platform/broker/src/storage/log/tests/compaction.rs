@@ -272,3 +272,38 @@ fn transactions_that_came_to_nothing_are_forgotten_with_their_records() {
         left
     );
 }
+
+#[test]
+fn a_record_without_a_key_is_never_compacted_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(folder.path());
+    // Written before the topic was compacted.
+    for number in 0..30 {
+        let sample = Sample::of(&["value"]).at(number);
+        let sample = if number % 2 == 0 {
+            sample
+        } else {
+            sample.keyed("key")
+        };
+        append(&mut log, &sample.encode(), &settings()).unwrap();
+    }
+    let closed_to = log.active().base_offset;
+    assert!(closed_to > 10);
+    assert!(compact(&mut log, 100));
+    let mut without_key = Vec::new();
+    let mut with_key = 0;
+    for range in log.ranges_since(0).unwrap() {
+        let mut scan = range.scan();
+        while let Some(batch) = scan.next_batch().unwrap() {
+            for record in Records::of(&batch.header, batch.bytes).unwrap().iter() {
+                let record = record.unwrap();
+                match record.key {
+                    None => without_key.push(record.offset),
+                    Some(_) => with_key += i64::from(record.offset < closed_to),
+                }
+            }
+        }
+    }
+    assert_eq!(without_key, (0..30).step_by(2).collect::<Vec<_>>());
+    assert_eq!(with_key, 1);
+}
