@@ -281,3 +281,48 @@ pub fn start_log() {
         .event_format(Bounded::new(format()))
         .try_init();
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn config(options: &[&str]) -> osqdemo_broker::Config {
+        let arguments = ["osqdemo", "serve", "broker", "--data-dir", "/data"];
+        let cli = Cli::try_parse_from(arguments.iter().chain(options)).expect("its options");
+        let Command::Serve(ServeCommand::Broker(arguments)) = cli.command else {
+            panic!("another verb");
+        };
+        let listeners = BrokerListeners::resolve(&arguments).expect("its listeners");
+        broker_config(arguments, listeners).expect("its configuration")
+    }
+
+    #[test]
+    fn the_broker_is_what_its_options_say() {
+        let usual = config(&[]);
+        assert!(usual.auto_create_topics);
+        assert_eq!(usual.default_partitions, 1);
+        assert!(matches!(usual.flush, FlushPolicy::Every(_)));
+        // Kafka's own.
+        assert_eq!(
+            (usual.retention.bytes, usual.retention.segment_bytes),
+            (None, 1 << 30)
+        );
+        let other = config(&[
+            "--auto-create-topics=false",
+            "--default-partitions=3",
+            "--flush=every-batch",
+            "--retention-bytes=1000000",
+            "--segment-bytes=2000",
+        ]);
+        assert!(!other.auto_create_topics);
+        assert_eq!(other.default_partitions, 3);
+        assert_eq!(other.flush, FlushPolicy::EveryBatch);
+        assert_eq!(
+            (other.retention.bytes, other.retention.segment_bytes),
+            (Some(1_000_000), 2000)
+        );
+    }
+}

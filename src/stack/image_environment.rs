@@ -25,6 +25,8 @@ struct File {
 #[derive(Deserialize)]
 struct Service {
     image: String,
+    /// Runs in place of the image's own scripts, which then make nothing of any variable.
+    entrypoint: Option<Vec<String>>,
     #[serde(default)]
     environment: BTreeMap<String, serde_yaml::Value>,
     healthcheck: Option<HealthCheck>,
@@ -62,8 +64,9 @@ fn of_service(image: &Image, service: &Service) -> Vec<String> {
         Some(value) => !value.is_null() && value.as_str() != Some(""),
         None => false,
     };
+    let has_scripts = service.entrypoint.is_none();
     for alternatives in image.required {
-        if !alternatives.iter().any(is_set) {
+        if has_scripts && !alternatives.iter().any(is_set) {
             found.push(format!("`{}` is required", alternatives.join("` or `")));
         }
     }
@@ -72,6 +75,10 @@ fn of_service(image: &Image, service: &Service) -> Vec<String> {
             found.push(format!("`{name}` ends the container"));
         } else if image.for_scripts.contains(&name.as_str()) {
             // Read by the scripts of the image.
+        } else if !has_scripts {
+            found.push(format!(
+                "`{name}` becomes nothing: the service has an entry point of its own"
+            ));
         } else {
             match image.property(name) {
                 None => found.push(format!("`{name}` becomes nothing")),

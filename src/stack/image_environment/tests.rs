@@ -74,6 +74,16 @@ fn what_an_image_insists_on_is_missed() {
 }
 
 #[test]
+fn an_entry_point_of_ones_own_needs_nothing_and_is_given_nothing() {
+    let text = "services:\n  it:\n    image: apache/kafka:4.2.0\n    entrypoint: [bash]\n    \
+                environment: {KAFKA_HEAP_OPTS: -Xmx1m, KAFKA_NODE_ID: 1}\n";
+    assert_eq!(
+        findings(text),
+        ["it: `KAFKA_NODE_ID` becomes nothing: the service has an entry point of its own"]
+    );
+}
+
+#[test]
 fn a_name_that_the_rules_of_8_2_mangle_is_found() {
     let connect = |version: &str| {
         found(

@@ -145,7 +145,7 @@ class Client:
     def admin_topics(self):
         topic = unique("topic")
         self.create(topic, 2)
-        described = lambda: len(self.admin.list_topics(topic, DEADLINE).topics[topic].partitions)
+        described = lambda: len(self.admin.list_topics(topic=topic, timeout=DEADLINE).topics[topic].partitions)
         expect(described(), 2, "partitions")
         done(self.admin.create_partitions([administration.NewPartitions(topic, 5)]))
         expect(described(), 5, "partitions")

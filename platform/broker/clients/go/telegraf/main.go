@@ -2,6 +2,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -69,6 +71,10 @@ type accumulator struct {
 }
 
 func (its *accumulator) AddError(err error) {
+	// sarama's word for a partition that it gives up in a rebalance.
+	if errors.Is(err, context.Canceled) {
+		return
+	}
 	select {
 	case its.failures <- err:
 	default:
