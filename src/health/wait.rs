@@ -251,7 +251,6 @@ mod tests {
             config_hash: String::new(),
             port: None,
             started_at: 0,
-            lines_from: std::collections::BTreeMap::new(),
             restarts: 0,
             last_exit: None,
             host_config: None,
@@ -266,6 +265,7 @@ mod tests {
             address: String::new(),
             hostname: "host2".to_owned(),
             started_at: 0,
+            lines_from: std::collections::BTreeMap::new(),
         };
         let limit = Duration::from_secs(60);
         let wait = HealthWait {
