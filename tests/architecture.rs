@@ -575,6 +575,19 @@ fn formats_know_neither_hosts_nor_platform() {
 }
 
 #[test]
+fn the_clock_knows_nobody() {
+    let known = ["platform", "hosts", "formats"].map(manifests).concat();
+    let names = dependencies("clock/Cargo.toml");
+    for name in known
+        .iter()
+        .map(|manifest| name_of(manifest))
+        .chain(["osqdemo".to_owned()])
+    {
+        assert!(!names.contains(&name), "the clock depends on `{name}`");
+    }
+}
+
+#[test]
 fn a_platform_service_does_not_know_the_others() {
     // What they share is no service: it only says who may call one.
     let services: Vec<String> = manifests("platform")

@@ -25,6 +25,10 @@ fn list(home: &Path, faults: &[(&str, &str, u64)]) -> String {
             if *kind == "slow" {
                 round["way"] = json!({ "delay_ms": 50, "loss_percent": 10 });
             }
+            if *kind == "clock" {
+                let is_ahead = *target != "host1";
+                round["step_ms"] = json!(if is_ahead { 200_000 } else { -200_000 });
+            }
             round
         })
         .collect();
@@ -219,6 +223,9 @@ fn faults_are_stood_and_what_is_wrong_is_found() {
         ("partition", "host1", 500),
         ("partition", "broker", 500),
         ("slow", "ksqldb-server", 500),
+        ("clock", "host1", 3_000),
+        ("clock", "host2", 3_000),
+        ("clock", "broker", 500),
         ("kill", "broker", 0),
     ];
     // Another build of osqdemo, as far as anybody can tell: it lies elsewhere.
@@ -233,8 +240,8 @@ fn faults_are_stood_and_what_is_wrong_is_found() {
         "--report",
         &format!("json={}", report.display()),
     ]);
-    assert!(told.contains("passed: after 13 faults in "), "{told}");
-    assert_compared(&report, 13);
+    assert!(told.contains("passed: after 16 faults in "), "{told}");
+    assert_compared(&report, 16);
     // It is run by the installed build again, without anything in between.
     let programs = stack.ps().to_string();
     assert!(!programs.contains("osqdemo-other"), "{programs}");

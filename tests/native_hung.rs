@@ -159,6 +159,21 @@ fn files_that_a_power_cut_emptied_block_nothing() {
     );
     let restarted = stack.world.run(&["restart", "host1"]);
     assert!(restarted.contains("exit code: 0"), "{restarted}");
+    // And now does not answer.
+    signal(stack.supervisor(), Signal::STOP);
+    fs::write(file("services.json"), "").expect("it can be written");
+    let ps = stack.world.run(&["ps"]);
+    let told = "services.json` is damaged, the record of what runs (process ";
+    assert!(ps.contains("exit code: 0") && ps.contains(told), "{ps}");
+    for verb in [&["topics"][..], &["wait"], &["restart", "host1"]] {
+        let refused = stack.world.run(verb);
+        assert!(
+            refused.contains("exit code: 10")
+                && refused.contains("services.json` is damaged: ")
+                && refused.contains("\nhint: `osqdemo down` stops what runs"),
+            "{refused}"
+        );
+    }
     for name in ["project.json", "services.json"] {
         fs::write(file(name), "").expect("it can be written");
     }
@@ -171,6 +186,8 @@ fn files_that_a_power_cut_emptied_block_nothing() {
     let ps = stack.world.run(&["ps"]);
     assert!(ps.contains("exit code: 0") && ps.contains("warning: "), "{ps}");
     let down = stack.world.run(&["down", "--all", "--volumes"]);
+    let told = "services.json` was damaged, the record of what ran of project `osqdemo` (process ";
+    assert!(down.contains(told), "{down}");
     assert!(
         down.contains("exit code: 0") && down.contains("project `osqdemo` is down and its data is removed"),
         "{down}"
@@ -241,6 +258,9 @@ fn what_nobody_knows_of_any_more_is_told_and_ended_by_down_alone() {
         &["up", "--dry-run"],
         &["exec", "host1", "true"],
         &["topics"],
+        &["restart", "broker"],
+        &["wait"],
+        &["smoke"],
     ] {
         assert_snapshot!(said(verb), @r"
         exit code: 14
@@ -301,6 +321,12 @@ fn what_nobody_knows_of_any_more_is_told_and_ended_by_down_alone() {
         ps.starts_with("exit code: 0\n") && ps.contains("running, not on record"),
         "{ps}"
     );
+    let smoke = said(&["smoke"]);
+    assert!(
+        smoke.starts_with("exit code: 14\n") && smoke.contains("error: process [PID] and others of project "),
+        "{smoke}"
+    );
+    assert!(!stack.processes().is_empty(), "what runs is left alone");
     down("process [PID] and others");
     assert_snapshot!(said(&["down"]), @r"
     exit code: 0

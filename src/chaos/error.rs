@@ -28,6 +28,14 @@ pub enum ChaosError {
         /// The engine.
         engine: EngineKind,
     },
+    /// The file of a clock cannot be written.
+    #[error("failed to step the clock of {service}: {source}")]
+    Clock {
+        /// The service.
+        service: ServiceName,
+        /// What the system said.
+        source: io::Error,
+    },
     /// There is nothing between a service and the broker to be slow or cut.
     #[error("the fault `{kind}` is not possible: {}", match target {
         Some(target) => format!("`{target}` does not talk to a broker of the stack"),
@@ -136,7 +144,7 @@ fn lacks(kind: FaultKind) -> &'static str {
         FaultKind::Disk => {
             "a limited disk that outlives the service takes more rights than those of its user"
         }
-        FaultKind::Clock => "its programs read the machine's clock, which is not the project's to change",
+        FaultKind::Clock => "the programs in its containers read the machine's clock",
         FaultKind::Kill | FaultKind::Stop | FaultKind::Restart => "nothing is known of it",
     }
 }
@@ -160,7 +168,7 @@ impl Diagnose for ChaosError {
             | Self::Replay { .. }
             | Self::UnknownTarget { .. }
             | Self::LineFormat { .. } => ExitCode::Usage,
-            Self::NotKept { .. } => ExitCode::Internal,
+            Self::NotKept { .. } | Self::Clock { .. } => ExitCode::Internal,
             Self::OutOfReach { .. } => ExitCode::Preflight,
             Self::Link { .. } => ExitCode::NotRunning,
             Self::Failed { is_late: true, .. } => ExitCode::ScenarioTimedOut,

@@ -22,6 +22,10 @@ const DELAY_MS: std::ops::RangeInclusive<u64> = 20..=1_000;
 /// How much of it is lost at first at most, of a hundred.
 const LOSS_PERCENT: std::ops::RangeInclusive<u8> = 0..=20;
 
+/// How far a clock is stepped at least and at most, forward or back, in milliseconds. Less than the grace period of the join:
+/// whatever the lines say, all of their rows must be there.
+const STEP_MS: std::ops::RangeInclusive<i64> = 1_000..=300_000;
+
 /// What the supervisor is called in a list.
 const SUPERVISOR: &str = "supervisor";
 
@@ -46,13 +50,13 @@ pub enum FaultKind {
     Upgrade,
     /// The disk under a service is full for a while. Not done yet.
     Disk,
-    /// The clock of a service is wrong for a while. Not done yet.
+    /// The clock of a service is wrong for a while.
     Clock,
 }
 
 impl FaultKind {
     /// Every sort that there is something for on some engine.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Kill,
         Self::Stop,
         Self::Restart,
@@ -60,10 +64,11 @@ impl FaultKind {
         Self::Slow,
         Self::Supervisor,
         Self::Upgrade,
+        Self::Clock,
     ];
 
     /// Those that are known by name, and are refused.
-    pub const REFUSED: [Self; 2] = [Self::Disk, Self::Clock];
+    pub const REFUSED: [Self; 1] = [Self::Disk];
 
     /// Those that can be done on this engine, with another build of osqdemo where there is one.
     pub fn on(engine: EngineKind, other_build: Option<&Path>) -> Vec<Self> {
@@ -77,7 +82,9 @@ impl FaultKind {
             // A daemon is not the project's to kill, and an image holds the programs of this build.
             Self::Supervisor => engine == EngineKind::Native,
             Self::Upgrade => engine == EngineKind::Native && other_build.is_some(),
-            Self::Disk | Self::Clock => false,
+            // A container's programs would have to be given the file of their clock when it is made.
+            Self::Clock => engine == EngineKind::Native,
+            Self::Disk => false,
         });
         kinds
     }
@@ -217,6 +224,9 @@ pub struct Round {
     /// How slow the way is, where that is the fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub way: Option<Way>,
+    /// How far the clock is stepped, where that is the fault, in milliseconds; back where it is negative.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_ms: Option<i64>,
 }
 
 /// How a slow way is.
@@ -249,9 +259,10 @@ impl From<Way> for Condition {
 }
 
 impl Round {
-    /// Whether it says how slow the way is where it has to, and nowhere else.
+    /// Whether it says how slow the way is and how far the clock is stepped where it has to, and nowhere else.
     pub fn says_how(&self) -> bool {
         self.way.is_some() == (self.kind == FaultKind::Slow)
+            && self.step_ms.is_some() == (self.kind == FaultKind::Clock)
     }
 }
 
@@ -263,6 +274,9 @@ impl fmt::Display for Round {
         write!(formatter, "{} {}", self.kind, self.target)?;
         if let Some(way) = self.way {
             write!(formatter, " {way}")?;
+        }
+        if let Some(step_ms) = self.step_ms {
+            write!(formatter, " by {step_ms:+} ms")?;
         }
         match self.hold_ms {
             0 => Ok(()),
@@ -313,17 +327,22 @@ impl Iterator for Draw {
             kind,
             target,
             hold_ms: match kind {
-                FaultKind::Stop | FaultKind::Partition | FaultKind::Slow => self.random.u64(HOLD_MS),
+                FaultKind::Stop | FaultKind::Partition | FaultKind::Slow | FaultKind::Clock => {
+                    self.random.u64(HOLD_MS)
+                }
                 FaultKind::Kill
                 | FaultKind::Restart
                 | FaultKind::Supervisor
                 | FaultKind::Upgrade
-                | FaultKind::Disk
-                | FaultKind::Clock => 0,
+                | FaultKind::Disk => 0,
             },
             way: (kind == FaultKind::Slow).then(|| Way {
                 delay_ms: self.random.u64(DELAY_MS),
                 loss_percent: self.random.u8(LOSS_PERCENT),
+            }),
+            step_ms: (kind == FaultKind::Clock).then(|| {
+                let step_ms = self.random.i64(STEP_MS);
+                if self.random.bool() { step_ms } else { -step_ms }
             }),
         })
     }
@@ -393,8 +412,8 @@ mod tests {
             .take(2_000)
             .map(|round| (round.kind, round.target))
             .collect();
-        // Six services and two parts of each of the two hosts; a part is not restarted, cut off, slowed down or upgraded by itself.
-        assert_eq!(drawn.len(), 10 + 10 + 6 + 6 + 6 + 1 + 6);
+        // Six services and two parts of each of the two hosts; a part is not restarted, cut off, slowed down, upgraded or stepped by itself.
+        assert_eq!(drawn.len(), 10 + 10 + 6 + 6 + 6 + 1 + 6 + 6);
         let supervisor: Vec<String> = drawn
             .iter()
             .filter(|(kind, _)| *kind == FaultKind::Supervisor)
@@ -416,11 +435,11 @@ mod tests {
         let other = Some(Path::new("/other/osqdemo"));
         assert_eq!(
             words(EngineKind::Native, None),
-            "kill stop restart partition slow supervisor"
+            "kill stop restart partition slow supervisor clock"
         );
         assert_eq!(
             words(EngineKind::Native, other),
-            "kill stop restart partition slow supervisor upgrade"
+            "kill stop restart partition slow supervisor upgrade clock"
         );
         assert_eq!(words(EngineKind::Docker, other), "kill stop restart partition");
     }

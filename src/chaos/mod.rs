@@ -9,6 +9,7 @@
 //! and the stamps that the extension gives each line (`osqdemo-spool`, `osqdemo-seq`).
 
 pub mod check;
+pub mod clocks;
 pub mod error;
 pub mod fault;
 pub mod history;

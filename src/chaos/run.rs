@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use self::proof::{sinks, sources};
 use self::tidying::{remove_leftovers, submit};
 use super::check::{Checked, Evidence, Finding, FindingKind};
+use super::clocks;
 use super::error::ChaosError;
 use super::fault::{FaultKind, Round};
 use super::join::{self, JoinQuery};
@@ -57,6 +58,8 @@ pub struct Ground<'a, E> {
     pub prober: Arc<dyn Prober>,
     /// The services as they should be during the run.
     pub desired: Vec<ServiceSpec>,
+    /// The services as they should be afterwards, where that is not the same: without links, and by the machine's clock.
+    pub without: Option<Vec<ServiceSpec>>,
     /// What stands between them and the broker then, where there are faults of the network.
     pub links: Option<Links>,
     /// Where clients find the platform.
@@ -81,8 +84,6 @@ pub struct Ground<'a, E> {
 pub struct Links {
     /// Those of the services.
     pub linked: Linked,
-    /// The services as they should be afterwards.
-    pub without: Vec<ServiceSpec>,
     /// Nobody else picks the ports of the links meanwhile.
     pub ports: FreePorts,
 }
@@ -115,12 +116,9 @@ pub struct Course {
 /// # Errors
 /// When it cannot be run at all.
 pub async fn run<E: HostExec>(ground: &Ground<'_, E>, course: &Course) -> Result<ChaosReport> {
-    let ran = match ground.links {
-        Some(_) => match bring_to(ground, &ground.desired, ground.shutdown).await {
-            Ok(()) => run_on(ground, course).await,
-            Err(failure) => Err(failure),
-        },
-        None => run_on(ground, course).await,
+    let ran = match furnish(ground).await {
+        Ok(()) => run_on(ground, course).await,
+        Err(failure) => Err(failure),
     };
     let left = match timeout(RECOVERED_WITHIN, set_back(ground)).await {
         Ok(Ok(())) => None,
@@ -136,14 +134,26 @@ pub async fn run<E: HostExec>(ground: &Ground<'_, E>, course: &Course) -> Result
     Ok(report)
 }
 
+/// The services as they should be during the run.
+async fn furnish<E: HostExec>(ground: &Ground<'_, E>) -> Result<()> {
+    if ground.without.is_none() {
+        return Ok(());
+    }
+    if ground.desired.iter().any(|spec| spec.clock.is_some()) {
+        clocks::set_right(&ground.desired, &ground.folder)?;
+    }
+    bring_to(ground, &ground.desired, ground.shutdown).await
+}
+
 /// The services as they are without a run, whoever wants to end: what was put between them goes.
 async fn set_back<E: HostExec>(ground: &Ground<'_, E>) -> Result<()> {
-    let desired = match &ground.links {
-        Some(links) => &links.without,
+    let desired = match &ground.without {
+        Some(without) => without,
         None if ground.upgraded.is_some() => &ground.desired,
         None => return Ok(()),
     };
-    bring_to(ground, desired, &Shutdown::default()).await
+    bring_to(ground, desired, &Shutdown::default()).await?;
+    Ok(clocks::take_away(&ground.folder)?)
 }
 
 /// Brings up what is not as it should be, as `osqdemo up` does.

@@ -19,7 +19,7 @@ pub struct ChaosArgs {
     #[arg(long, value_name = "N", conflicts_with = "replay")]
     pub seed: Option<u64>,
     /// Which sorts of faults: `kill` (SIGKILL), `stop` (SIGSTOP for a while), `restart`, `partition`
-    /// (no network for a while); natively `slow` (a slow way to the broker), `supervisor` (everything is killed and brought up again) and, with `--to`, `upgrade`
+    /// (no network for a while); natively `slow` (a slow way to the broker), `clock` (a wrong clock for a while), `supervisor` (everything is killed and brought up again) and, with `--to`, `upgrade`
     /// [default: all]
     #[arg(long, value_name = "FAULT", value_delimiter = ',', conflicts_with = "replay")]
     pub faults: Vec<String>,

@@ -8,6 +8,7 @@ mod machine;
 mod schedule;
 mod spool_log;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -126,6 +127,7 @@ async fn attached(
             address: cluster.bootstrap_servers.clone(),
             hostname: name.to_owned(),
             started_at: Timestamp::now().as_millisecond(),
+            lines_from: BTreeMap::new(),
         };
         match timeout(FIRST_LINE_WITHIN, prober.until_healthy(&target, &last)).await {
             Ok(_) => context.reporter.emit(Note::Attached {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::chaos::clocks;
 use crate::chaos::error::ChaosError;
 use crate::chaos::fault::{self, FaultKind, Round, Target};
 use crate::chaos::report::{ChaosReport, Verdict};
@@ -140,12 +141,19 @@ async fn under_faults(context: &Context, settings: &ChaosSettings) -> Result<Cha
         None => None,
     };
     let (kinds, links) = links(&project, settings, &wanted.desired).await?;
+    let has_clocks = kinds.contains(&FaultKind::Clock);
+    let during = |desired: Vec<ServiceSpec>| match has_clocks {
+        true => clocks::give(&desired, &project.folder),
+        false => desired,
+    };
     // Whoever is upgraded stays behind its link.
     let upgraded = upgraded.map(|upgraded| Upgraded {
-        desired: links
-            .as_ref()
-            .and_then(|links| Some(links.linked.before(&upgraded.desired)?.desired))
-            .unwrap_or(upgraded.desired),
+        desired: during(
+            links
+                .as_ref()
+                .and_then(|links| Some(links.linked.before(&upgraded.desired)?.desired))
+                .unwrap_or(upgraded.desired),
+        ),
         engine: upgraded.engine,
     });
     let hosts = ProjectHosts::of(&project);
@@ -158,9 +166,11 @@ async fn under_faults(context: &Context, settings: &ChaosSettings) -> Result<Cha
         engine: wanted.engine,
         kind: project.kind,
         prober: wanted.prober,
-        desired: links
-            .as_ref()
-            .map_or(wanted.desired, |links| links.linked.desired.clone()),
+        desired: during(match &links {
+            Some(links) => links.linked.desired.clone(),
+            None => wanted.desired.clone(),
+        }),
+        without: (links.is_some() || has_clocks).then_some(wanted.desired),
         links,
         endpoints: context.endpoints().await?,
         hosts: &hosts,
@@ -209,7 +219,6 @@ async fn links(
             kinds,
             Some(Links {
                 linked,
-                without: desired.to_vec(),
                 ports: ports.unwrap_or_default(),
             }),
         )),

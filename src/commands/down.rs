@@ -18,7 +18,7 @@ use crate::engine::docker::Connection;
 use crate::error::{Failure, Result};
 use crate::events::{Doing, Ending, Event, Note, Outcome, SCHEMA_VERSION, Step, Warning};
 use crate::exit_code::ExitCode;
-use crate::plan::{Observed, SupervisorState};
+use crate::plan::{Observed, RecordLoss, SupervisorState};
 use crate::process::ProcessId;
 use crate::stack::ServiceName;
 use crate::stack::project::ProjectName;
@@ -247,10 +247,11 @@ async fn stop(context: &Context, folder: ProjectFolder, arguments: &DownArgs) ->
             process: pid,
             cleaned_up: true,
         }),
-        SupervisorState::Unrecorded { pid, others } => context.reporter.emit(Warning::Unrecorded {
+        SupervisorState::Unrecorded { pid, others, record } => context.reporter.emit(Warning::Unrecorded {
             project: name.clone(),
             process: pid,
             others,
+            damaged: (record == RecordLoss::Damaged).then(|| folder.services_file()),
             cleaned_up: true,
         }),
         SupervisorState::Absent | SupervisorState::Running { .. } | SupervisorState::Daemon { .. } => {}

@@ -1,5 +1,6 @@
 //! `osqdemo probe`: asks one service for its health, for the health checks of plain `docker compose`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -35,6 +36,7 @@ pub(super) async fn run(settings: ProbeSettings) -> Result<()> {
         address: address.clone(),
         hostname: String::new(),
         started_at: 0,
+        lines_from: BTreeMap::new(),
     };
     let last = LastAnswer::default();
     let last_answer = match timeout(LIMIT, ProtocolProber::default().until_healthy(&target, &last)).await {

@@ -15,7 +15,7 @@ use crate::events::{Detail, SCHEMA_VERSION, Warning};
 use crate::exit_code::ExitCode;
 use crate::host_config::Finding;
 use crate::near_names;
-use crate::plan::{Observed, ObservedService, ServiceState, SupervisorState};
+use crate::plan::{Observed, ObservedService, RecordLoss, ServiceState, SupervisorState};
 use crate::report::duration;
 use crate::report::output_size::output_width;
 use crate::report::table::table;
@@ -80,10 +80,11 @@ pub(super) async fn run(context: Context) -> Result<()> {
             process: pid,
             cleaned_up: false,
         }),
-        SupervisorState::Unrecorded { pid, others } => context.reporter.emit(Warning::Unrecorded {
+        SupervisorState::Unrecorded { pid, others, record } => context.reporter.emit(Warning::Unrecorded {
             project: project_name,
             process: pid,
             others,
+            damaged: (record == RecordLoss::Damaged).then(|| folder.services_file()),
             cleaned_up: false,
         }),
         SupervisorState::Absent | SupervisorState::Running { .. } | SupervisorState::Daemon { .. } => {}
@@ -160,7 +161,7 @@ pub(super) fn document(project: &Project, observed: &Observed) -> Value {
             SupervisorState::Running { pid } => json!({ "state": "running", "pid": pid }),
             SupervisorState::Lost { pid } => json!({ "state": "lost", "pid": pid }),
             SupervisorState::Silent { pid } => json!({ "state": "silent", "pid": pid }),
-            SupervisorState::Unrecorded { pid, others } => {
+            SupervisorState::Unrecorded { pid, others, .. } => {
                 json!({ "state": "unrecorded", "pid": pid, "others": others })
             }
             SupervisorState::Daemon { .. } => json!({ "state": "daemon" }),

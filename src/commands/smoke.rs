@@ -54,7 +54,8 @@ pub(super) async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
     // Whatever is wrong is told before anything starts, also about the scenario.
     let settings = SmokeSettings::resolve(&arguments, &context.settings, &project.remembered)?;
     scenario::bigfile_on(&settings.run.target.stack.stack, &settings.scenario)?;
-    if project.folder.exists()? && project.engine.observe().await?.is_running() {
+    // What runs may have lost its folder.
+    if project.engine.observe().await?.is_running() {
         return Err(SmokeError::Running {
             project: context.settings.project.to_string(),
         }

@@ -52,8 +52,9 @@ impl fmt::Display for Loss {
                 formatter,
                 "is out of reach: the supervisor (process {pid}) does not answer"
             ),
-            Self::Unrecorded => formatter
-                .write_str("is out of reach: nothing is on record of it any more, and nobody answers for it"),
+            Self::Unrecorded => formatter.write_str(
+                "is out of reach: nothing on record tells of it any more, and nobody answers for it",
+            ),
             Self::SupervisorEnded { pid } => write!(
                 formatter,
                 "ended with the supervisor (process {pid}), which was not asked to end"

@@ -459,6 +459,9 @@ pub enum Warning {
         process: u32,
         /// How many others there are.
         others: usize,
+        /// The record, where it is there and cannot be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        damaged: Option<PathBuf>,
         /// Whether they are ended by now.
         cleaned_up: bool,
     },

@@ -118,19 +118,82 @@ fn since_start(
     partitions: &[i32],
     target: &Target,
 ) -> Result<TopicPartitionList, KafkaError> {
-    let mut times = TopicPartitionList::new();
-    for partition in partitions {
-        times.add_partition_offset(TOPIC, *partition, Offset::Offset(target.started_at))?;
-    }
-    let found = consumer.offsets_for_times(times, REQUEST_LIMIT)?;
+    let find = |time: Offset| {
+        let mut times = TopicPartitionList::new();
+        for partition in partitions {
+            times.add_partition_offset(TOPIC, *partition, time)?;
+        }
+        consumer.offsets_for_times(times, REQUEST_LIMIT)
+    };
+    // Where no record is new yet, the end as it was before that was asked: the end by which the first fetch would go may
+    // be behind the one line for which this waits.
+    let ends = find(Offset::End)?;
+    let found = find(Offset::Offset(target.started_at))?;
     let mut positions = TopicPartitionList::new();
     for element in found.elements() {
-        // No record since then: wait at the end.
+        let partition = element.partition();
+        if let Some(&offset) = target.lines_from.get(&partition) {
+            positions.add_partition_offset(TOPIC, partition, Offset::Offset(offset))?;
+            continue;
+        }
+        let end = || ends.find_partition(TOPIC, partition).map(|end| end.offset());
         let offset = match element.offset() {
             Offset::Offset(offset) => Offset::Offset(offset),
-            _ => Offset::End,
+            _ => end().unwrap_or(Offset::End),
         };
-        positions.add_partition_offset(TOPIC, element.partition(), offset)?;
+        positions.add_partition_offset(TOPIC, partition, offset)?;
     }
     Ok(positions)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+    use super::*;
+    use crate::stack::{Probe, ServiceName};
+
+    /// How long the mocked broker may take.
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_line_that_comes_while_its_place_is_looked_for_is_seen() {
+        let cluster = MockCluster::new(1).expect("a broker");
+        cluster.create_topic(TOPIC, 2, 1).expect("a topic");
+        let config = kafka::client(&cluster.bootstrap_servers());
+        let producer: BaseProducer = config.create().expect("a producer");
+        let send = |value: &str| {
+            let record = BaseRecord::to(TOPIC).key("host1").payload(value).partition(0);
+            producer.send(record).map_err(|(error, _)| error).expect("room");
+            producer.flush(LIMIT).expect("it is taken");
+        };
+        send("before");
+        let mut config = config;
+        config.set("group.id", "osqdemo-health");
+        let consumer: BaseConsumer = config.create().expect("a consumer");
+        let place = |lines_from: BTreeMap<i32, i64>| {
+            let target = Target {
+                service: ServiceName::new("host1"),
+                probe: Probe::Host,
+                address: cluster.bootstrap_servers(),
+                hostname: "host1".to_owned(),
+                // Later than every record, so that none is new by its time.
+                started_at: i64::MAX / 2,
+                lines_from,
+            };
+            since_start(&consumer, &[0, 1], &target).expect("the broker answers")
+        };
+        let next = |places: &TopicPartitionList| {
+            consumer.assign(places).expect("they are there");
+            let record = consumer.poll(LIMIT).expect("a record").expect("it is read");
+            String::from_utf8_lossy(record.payload().unwrap_or_default()).into_owned()
+        };
+        let places = place(BTreeMap::new());
+        send("meanwhile");
+        assert_eq!(next(&places), "meanwhile");
+        assert_eq!(next(&place(BTreeMap::from([(0, 0)]))), "before");
+    }
 }

@@ -12,6 +12,7 @@ mod schema_registry;
 pub mod wait;
 mod zookeeper;
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub struct Target {
     pub hostname: String,
     /// When it was started, in milliseconds since 1970.
     pub started_at: i64,
+    /// Where its lines begin in each partition, where that is known by more than their time.
+    pub lines_from: BTreeMap<i32, i64>,
 }
 
 impl Target {
@@ -49,6 +52,7 @@ impl Target {
             address: spec.probe_address.clone(),
             hostname: spec.hostname.clone(),
             started_at,
+            lines_from: BTreeMap::new(),
         }
     }
 }

@@ -265,6 +265,7 @@ mod tests {
             address: String::new(),
             hostname: "host2".to_owned(),
             started_at: 0,
+            lines_from: std::collections::BTreeMap::new(),
         };
         let limit = Duration::from_secs(60);
         let wait = HealthWait {

@@ -179,6 +179,7 @@ fn link(broker: &ServiceSpec, address: &str, spec: &ServiceSpec, port: u16, cont
         deadline: DEADLINE,
         stop_grace: STOP_GRACE,
         host_config: None,
+        clock: None,
         container: None,
         name,
     }
@@ -208,6 +209,7 @@ mod tests {
             stop_grace: STOP_GRACE,
             config_hash: format!("hash of {name}"),
             host_config: None,
+            clock: None,
             container: None,
         }
     }

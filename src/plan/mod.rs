@@ -18,7 +18,7 @@ use crate::stack::{ImageRef, KafkaAddress, ServiceName, Stack};
 
 pub use observed::{
     Attachment, Exit, Leftover, NetworkState, Observed, ObservedContainer, ObservedImage, ObservedService,
-    Publisher, ServiceState, SupervisorState,
+    Publisher, RecordLoss, ServiceState, SupervisorState,
 };
 pub use resolve::{ResolveError, resolve};
 pub use spec::{CLIENT_FOLDER, Choices, ClientCopy, ContainerSpec, ProgramsImage, Reach, ServiceSpec};

@@ -78,12 +78,23 @@ pub enum SupervisorState {
         pid: u32,
         /// How many others there are.
         others: usize,
+        /// What became of the record.
+        record: RecordLoss,
     },
     /// It is the Docker daemon, which is not ours to start.
     Daemon {
         /// The network between the services.
         network: NetworkState,
     },
+}
+
+/// Why a record does not tell of what runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordLoss {
+    /// There is none.
+    Missing,
+    /// It is there and cannot be read.
+    Damaged,
 }
 
 /// The network between the services.

@@ -92,6 +92,8 @@ pub struct ServiceSpec {
     /// Tells the configuration of the user's that it gets, where it is a host. Not part of the definition: a changed
     /// configuration is a cause of its own.
     pub host_config: Option<String>,
+    /// The file that its clock is wrong by, where it runs as a process and somebody is to step it.
+    pub clock: Option<PathBuf>,
     /// How it runs as a container.
     pub container: Option<ContainerSpec>,
 }

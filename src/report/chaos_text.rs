@@ -178,6 +178,7 @@ pub(crate) mod tests {
                 target: Target::whole(&ServiceName::new("broker")),
                 hold_ms: 0,
                 way: None,
+                step_ms: None,
             }],
             elapsed_ms: 61_000,
             work: vec![Work {

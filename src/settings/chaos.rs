@@ -118,7 +118,7 @@ fn read(path: &Path) -> std::result::Result<Replay, ChaosError> {
         many if many > MOST_ROUNDS as usize => Err(failed(format!("it has more than {MOST_ROUNDS} faults"))),
         _ => match replay.rounds.iter().find(|round| !round.says_how()) {
             Some(round) => Err(failed(format!(
-                "fault {}: `slow` has a `way`, and no other fault has one",
+                "fault {}: `slow` has a `way` and `clock` a `step_ms`, and no other fault has",
                 round.number
             ))),
             None => Ok(replay),
@@ -175,7 +175,7 @@ mod tests {
         insta::assert_snapshot!(error(&["--faults", "kil"]), @"there is no fault `kil` [did you mean `kill`?] exit 2");
         insta::assert_snapshot!(error(&["--faults", "slow,kill", "--engine", "docker"]), @"the fault `slow` is not possible on the docker engine: the network between its containers is the daemon's [run it with `--engine native`, or without this fault] exit 2");
         insta::assert_snapshot!(error(&["--faults", "disk"]), @"the fault `disk` is not possible on the native engine: a limited disk that outlives the service takes more rights than those of its user [leave it out] exit 2");
-        insta::assert_snapshot!(error(&["--faults", "clock"]), @"the fault `clock` is not possible on the native engine: its programs read the machine's clock, which is not the project's to change [leave it out] exit 2");
+        insta::assert_snapshot!(error(&["--faults", "clock", "--engine", "docker"]), @"the fault `clock` is not possible on the docker engine: the programs in its containers read the machine's clock [run it with `--engine native`, or without this fault] exit 2");
         insta::assert_snapshot!(error(&["--faults", "upgrade"]), @"the fault `upgrade` takes another build of osqdemo [name its program with `--to PATH`] exit 2");
         insta::assert_snapshot!(error(&["--faults", "supervisor", "--engine", "docker"]), @"the fault `supervisor` is not possible on the docker engine: the daemon looks after its services, and is not the project's [run it with `--engine native`, or without this fault] exit 2");
         insta::assert_snapshot!(error(&["--for", "soon"]), @"`soon` is not a duration such as `500ms`, `30s`, `2m` or `1m30s` [] exit 2");
@@ -207,6 +207,7 @@ mod tests {
             r#"{"seed":7,"rounds":[{"number":1,"after_ms":5,"kind":"burn","target":"broker","hold_ms":0}]}"#,
             r#"{"seed":7,"rounds":[{"number":1,"after_ms":5,"kind":"kill","target":"host1/disk","hold_ms":0}]}"#,
             r#"{"seed":7,"rounds":[{"number":1,"after_ms":5,"kind":"slow","target":"host1","hold_ms":9}]}"#,
+            r#"{"seed":7,"rounds":[{"number":1,"after_ms":5,"kind":"clock","target":"host1","hold_ms":9}]}"#,
             r#"{"seed":7,"rounds":[{"number":1,"after_ms":5,"kind":"partition","target":"host1","hold_ms":9,"way":{"delay_ms":5,"loss_percent":0}}]}"#,
         ] {
             std::fs::write(&path, wrong).unwrap();

@@ -17,6 +17,8 @@ pub struct AtWork {
     pub verb: String,
     /// Its process.
     pub pid: u32,
+    /// When that was started, where the file says so: its pid may be another process's by now.
+    start_time: Option<u64>,
 }
 
 impl AtWork {
@@ -25,16 +27,21 @@ impl AtWork {
     pub fn on(folder: &ProjectFolder) -> Option<Self> {
         let at_work = Self::read(&mut File::open(folder.lock_file()).ok()?).ok()?;
         // Whoever was killed has left the file.
-        ProcessId::of(at_work.pid).map(|_| at_work)
+        let process = ProcessId::of(at_work.pid)?;
+        let is_other = at_work
+            .start_time
+            .is_some_and(|started| started != process.start_time);
+        (!is_other).then_some(at_work)
     }
 
     fn read(file: &mut File) -> std::io::Result<Self> {
         let mut text = String::new();
         file.read_to_string(&mut text)?;
-        let (pid, verb) = text.trim_end().split_once(' ').unwrap_or(("0", "command"));
+        let mut words = text.split_whitespace();
         Ok(Self {
-            verb: verb.to_owned(),
-            pid: pid.parse().unwrap_or(0),
+            pid: words.next().and_then(|pid| pid.parse().ok()).unwrap_or(0),
+            verb: words.next().unwrap_or("command").to_owned(),
+            start_time: words.next().and_then(|started| started.parse().ok()),
         })
     }
 }
@@ -67,7 +74,7 @@ impl ProjectLock {
                 if error != rustix::io::Errno::WOULDBLOCK {
                     return Err(failed("lock")(error.into()));
                 }
-                let AtWork { verb, pid } = AtWork::read(&mut file).map_err(failed("read"))?;
+                let AtWork { verb, pid, .. } = AtWork::read(&mut file).map_err(failed("read"))?;
                 return Err(StateError::Busy {
                     project: folder.project.clone(),
                     verb,
@@ -83,9 +90,11 @@ impl ProjectLock {
                 continue;
             }
             // Only for others to read; on a full disk `down` has to work all the same.
+            let pid = std::process::id();
+            let started = ProcessId::of(pid).map_or_else(String::new, |own| format!(" {}", own.start_time));
             let _ = file
                 .set_len(0)
-                .and_then(|()| writeln!(file, "{} {verb}", std::process::id()));
+                .and_then(|()| writeln!(file, "{pid} {verb}{started}"));
             return Ok(Self {
                 folder: folder.clone(),
                 _file: file,
@@ -119,6 +128,14 @@ mod tests {
             error.to_string(),
             format!("another `osqdemo up` is at work on project `osqdemo` (process {pid})")
         );
+        let at_work = AtWork::on(&folder).expect("it is at work");
+        assert_eq!((at_work.verb.as_str(), at_work.pid), ("up", pid));
+        // The pid of whoever was killed is another process's by now.
+        let started = at_work.start_time.expect("it is written down");
+        fs::write(folder.lock_file(), format!("{pid} up {}\n", started + 1)).expect("it is written");
+        assert_eq!(AtWork::on(&folder), None);
+        fs::write(folder.lock_file(), format!("{pid} up\n")).expect("it is written");
+        assert!(AtWork::on(&folder).is_some(), "an earlier version does not tell");
         drop(lock);
         assert!(
             !folder.exists().expect("a folder that can be read"),

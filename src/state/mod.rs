@@ -184,6 +184,11 @@ impl ProjectFolder {
         self.root.join("faults.json")
     }
 
+    /// The clocks of services, while they have clocks of their own.
+    pub fn clocks(&self) -> PathBuf {
+        self.root.join("clocks")
+    }
+
     /// The log of the supervisor itself.
     pub fn supervisor_log(&self) -> PathBuf {
         self.root.join("logs").join("supervisor.log")

@@ -15,7 +15,6 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
 use osquery_configuration::FilePaths;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader};
 
@@ -234,7 +233,7 @@ impl Watched {
         } = self;
         *told_before = std::mem::take(told);
         let mut look = Look {
-            time: Timestamp::now().as_second(),
+            time: osqdemo_clock::timestamp().as_second(),
             files: HashMap::new(),
         };
         let mut problems = Vec::new();

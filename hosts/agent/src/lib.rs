@@ -41,7 +41,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use osquery_configuration::OSQUERY_VERSION;
 use osquery_protocol::result_log::Numerics;
 
@@ -122,7 +121,7 @@ fn open_machine(flags: &Flags) -> Result<(Arc<Machine>, Database), MachineError>
     let proc = ProcFs::open(scope).map_err(|source| MachineError::Proc { source })?;
     let agent = AgentStatus::default();
     agent.update(|agent| {
-        agent.start_time = Timestamp::now().as_second();
+        agent.start_time = osqdemo_clock::timestamp().as_second();
         agent.flags = flags.status();
     });
     let machine = Arc::new(Machine {

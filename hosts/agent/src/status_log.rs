@@ -101,7 +101,7 @@ impl StatusLog {
     fn write(&self, severity: Severity, message: &str) {
         let location = Location::caller();
         let file = location.file().rsplit('/').next().unwrap_or_default();
-        let now = Timestamp::now();
+        let now = osqdemo_clock::timestamp();
         let line = glog_line(severity, now, file, location.line(), message);
         // Nothing sensible can be done when stderr is gone.
         let _ = std::io::stderr().lock().write_all(line.as_bytes());

@@ -49,7 +49,7 @@ pub(crate) async fn apply_retention(node: Arc<Node>) {
             () = node.shutdown.cancelled() => return,
         };
         let cleaned = Arc::clone(&node);
-        blocking(move || clean(&cleaned, SystemTime::now(), by)).await;
+        blocking(move || clean(&cleaned, osqdemo_clock::now(), by)).await;
         if by == Limits::AgeAndSize {
             next = Instant::now() + node.config.retention.check_interval;
         }
@@ -64,7 +64,7 @@ pub(crate) async fn end_old_transactions(node: Arc<Node>) {
     loop {
         let expired = Arc::clone(&node);
         let next = blocking(move || {
-            let now_ms = milliseconds(SystemTime::now());
+            let now_ms = osqdemo_clock::unix_ms();
             let next = expired.transactions.expire(expired.stores(), now_ms);
             next.map(|next| Duration::from_millis(next.saturating_sub(now_ms).max(1).unsigned_abs()))
         })
@@ -86,7 +86,7 @@ pub(crate) async fn compact(node: Arc<Node>) {
         }
         let compacted = Arc::clone(&node);
         blocking(move || {
-            compact_all(&compacted, milliseconds(SystemTime::now()));
+            compact_all(&compacted, osqdemo_clock::unix_ms());
             // By now nobody waits for the disk: a good time for the checkpoints of partitions that went quiet.
             flush_all(&compacted, CheckpointWhen::Always)
         })

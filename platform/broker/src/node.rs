@@ -4,7 +4,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +12,6 @@ use crate::commit::Committer;
 use crate::config::Config;
 use crate::error::Error;
 use crate::groups::Coordinator;
-use crate::maintenance::milliseconds;
 use crate::metrics::Requests;
 use crate::security::store::SecurityStore;
 use crate::server::complaints::Complaints;
@@ -93,7 +91,7 @@ impl Node {
         };
         let boot_id = std::fs::read(BOOT_ID).unwrap_or_default();
         let restart = restart(&**disk, data_dir.path(), &boot_id);
-        let recovered = transactions.recover(stores, restart, milliseconds(SystemTime::now()));
+        let recovered = transactions.recover(stores, restart, osqdemo_clock::unix_ms());
         // Not before all is done that has to be done after a start of the machine.
         if restart == Restart::Machine && recovered {
             note_boot(&**disk, data_dir.path(), &boot_id);

@@ -81,7 +81,7 @@ impl Config {
 
     /// The consumer group of a push query that starts now.
     pub(crate) fn push_group(&self, query_id: &str) -> String {
-        let now = jiff::Timestamp::now().as_millisecond();
+        let now = osqdemo_clock::unix_ms();
         self.transient_group(&format!("transient_{query_id}_{now}"))
     }
 

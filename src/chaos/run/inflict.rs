@@ -1,5 +1,6 @@
 //! Doing the faults: one after the other, each until what it hit is well again.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -9,13 +10,16 @@ use tokio::time::{Instant, timeout};
 
 use super::{Course, Ground, Inflicted, RECOVERED_WITHIN, Run, Upgraded};
 use crate::chaos::check::{Finding, FindingKind};
+use crate::chaos::clocks::Wrong;
 use crate::chaos::error::ChaosError;
 use crate::chaos::fault::{Draw, FaultKind, Round, Target};
+use crate::chaos::model::PROCESSES;
 use crate::chaos::processes::{self, Mark};
 use crate::engine::{Engine, HostExec};
 use crate::error::Result;
 use crate::events::Note;
 use crate::health::{self, LastAnswer};
+use crate::kafka;
 use crate::link::{Condition, control};
 use crate::plan::{Plan, ServiceSpec, ServiceState, SupervisorState};
 use crate::process::ProcessId;
@@ -101,7 +105,8 @@ impl<E: HostExec> Run<'_, E> {
             }
             (FaultKind::Upgrade, None) => return Err(ChaosError::NoOtherBuild.into()),
             (kind, _) if kind.takes_a_link(self.ground.kind) => return self.hamper(round).await,
-            (FaultKind::Slow | FaultKind::Disk | FaultKind::Clock, _) => {
+            (FaultKind::Clock, _) => return self.misset(round).await,
+            (FaultKind::Slow | FaultKind::Disk, _) => {
                 let (kind, engine) = (*kind, self.ground.kind);
                 return Err(ChaosError::NotOn { kind, engine }.into());
             }
@@ -115,6 +120,7 @@ impl<E: HostExec> Run<'_, E> {
         let Some(processes) = self.found(target).await? else {
             return Ok(None);
         };
+        let lines_from = self.ends_of_lines(&target.service).await;
         let (began, since_ms) = if *kind == FaultKind::Kill {
             processes::signal(&processes, Signal::KILL);
             (Instant::now(), Timestamp::now().as_millisecond())
@@ -129,7 +135,7 @@ impl<E: HostExec> Run<'_, E> {
             if *kind == FaultKind::Kill {
                 self.replaced(target, &processes).await;
             }
-            self.well(&target.service, since_ms).await;
+            self.well(&target.service, since_ms, lines_from).await;
         };
         let cancelled = self.ground.shutdown.token().cancelled();
         tokio::select! {
@@ -215,6 +221,19 @@ impl<E: HostExec> Run<'_, E> {
         self.well_within(service).await
     }
 
+    /// Makes the clock of a service wrong for a while. It is right again when this ends, however it does.
+    async fn misset(&self, round: &Round) -> Result<Option<Duration>> {
+        let service = &round.target.service;
+        let Some(spec) = self.ground.desired.iter().find(|spec| spec.name == *service) else {
+            return Ok(None);
+        };
+        let wrong = Wrong::by(spec, round.step_ms.unwrap_or_default())?;
+        let hold = Duration::from_millis(round.hold_ms);
+        let _ = timeout(hold, self.ground.shutdown.token().cancelled()).await;
+        drop(wrong);
+        self.well_within(service).await
+    }
+
     /// Cuts a service off from the network, and lets it in again even when the run is interrupted.
     async fn cut_off_for(&self, service: &ServiceName, hold: Duration) -> Result<()> {
         let Some(network) = self.ground.engine.network() else {
@@ -245,7 +264,8 @@ impl<E: HostExec> Run<'_, E> {
     /// How long a service takes from now on to be well. Nothing when it is not in time, or the run is interrupted.
     async fn well_within(&self, service: &ServiceName) -> Result<Option<Duration>> {
         let began = Instant::now();
-        let well = self.well(service, Timestamp::now().as_millisecond());
+        let lines_from = self.ends_of_lines(service).await;
+        let well = self.well(service, Timestamp::now().as_millisecond(), lines_from);
         let cancelled = self.ground.shutdown.token().cancelled();
         tokio::select! {
             () = cancelled => Ok(None),
@@ -293,13 +313,32 @@ impl<E: HostExec> Run<'_, E> {
         crate::waiting::poll(engine.pace(), look).await;
     }
 
-    /// Returns once a service is healthy, a host with a line that it has made since then.
-    async fn well(&self, service: &ServiceName, since_ms: i64) {
+    /// Where the next lines of a host will be. Nothing of another service, or where the broker does not say.
+    async fn ends_of_lines(&self, service: &ServiceName) -> BTreeMap<i32, i64> {
+        if !self
+            .ground
+            .workers
+            .iter()
+            .any(|worker| worker.service == *service)
+        {
+            return BTreeMap::new();
+        }
+        let ends = kafka::ends(&self.ground.endpoints.kafka, &[PROCESSES.to_owned()]).await;
+        let ends = ends.unwrap_or_default().into_iter();
+        ends.map(|((_, partition), end)| (partition, end)).collect()
+    }
+
+    /// Returns once a service is healthy, a host with a line that it has made since then and that is behind these ends: a
+    /// line of a clock that was ahead has a later time than it was made at.
+    async fn well(&self, service: &ServiceName, since_ms: i64, lines_from: BTreeMap<i32, i64>) {
         let desired = &self.ground.desired;
         let Some(spec) = desired.iter().find(|spec| spec.name == *service) else {
             return;
         };
-        let target = health::Target::of(spec, since_ms);
+        let target = health::Target {
+            lines_from,
+            ..health::Target::of(spec, since_ms)
+        };
         let last = LastAnswer::default();
         // Who says that it will never be healthy is asked again until the time is over.
         while self.ground.prober.until_healthy(&target, &last).await.is_err() {

@@ -18,10 +18,13 @@ use crate::error::Result;
 use crate::events::SCHEMA_VERSION;
 use crate::kafka;
 use crate::stack::Role;
-use crate::waiting::before_next_try;
+use crate::waiting::{before_next_try, poll_within};
 
 /// How long what is on its way may take to arrive, once everything is well.
 const SETTLED_WITHIN: Duration = Duration::from_secs(90);
+
+/// How long a broker may take to have read the groups that it had before it was killed.
+const GROUPS_READ_WITHIN: Duration = Duration::from_secs(30);
 
 /// What the group of a persistent query has in its name.
 const PERSISTENT_QUERY: &str = "query_C";
@@ -41,8 +44,29 @@ impl<E: HostExec> Run<'_, E> {
     /// Positions only grow, and those of persistent queries stay. A broker that does not answer just now is asked again
     /// after the next fault. Says whether it answered.
     pub(super) async fn compare_positions(&self, inflicted: &mut Inflicted) -> bool {
-        let Ok(positions) = kafka::positions(&self.ground.endpoints.kafka).await else {
-            return false;
+        let known: Vec<_> = inflicted
+            .positions
+            .keys()
+            .filter(|(group, ..)| group.contains(PERSISTENT_QUERY))
+            .cloned()
+            .collect();
+        let cluster = &self.ground.endpoints.kafka;
+        let look = || async {
+            let positions = kafka::positions(cluster).await.ok()?;
+            let is_there = |(group, topic, partition): &(String, String, i32)| {
+                positions.iter().any(|position| {
+                    (&position.group, &position.topic, position.partition) == (group, topic, *partition)
+                })
+            };
+            known.iter().all(is_there).then_some(positions)
+        };
+        // A broker that has just begun reads its groups from its log, and Apache Kafka lists none until it has.
+        let positions = match poll_within(GROUPS_READ_WITHIN, LOOK / 4, look).await {
+            Some(positions) => positions,
+            None => match kafka::positions(cluster).await {
+                Ok(positions) => positions,
+                Err(_) => return false,
+            },
         };
         let round = inflicted.rounds.last().map(|round| round.number);
         let mut found = |what| {

@@ -250,7 +250,7 @@ impl NativeEngine {
         Ok(ServiceProcess {
             service: spec.name.clone(),
             argv,
-            environment: self.environment(&spec.name),
+            environment: self.environment(spec),
             folder,
             log: self.folder.log_file(&spec.name),
             marked_host,
@@ -262,7 +262,7 @@ impl NativeEngine {
         })
     }
 
-    fn environment(&self, service: &ServiceName) -> BTreeMap<String, String> {
+    fn environment(&self, spec: &ServiceSpec) -> BTreeMap<String, String> {
         let mut environment: BTreeMap<String, String> = INHERITED
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?)))
@@ -271,7 +271,10 @@ impl NativeEngine {
             PROJECT_VARIABLE.to_owned(),
             self.folder.root().display().to_string(),
         );
-        environment.insert(SERVICE_VARIABLE.to_owned(), service.to_string());
+        environment.insert(SERVICE_VARIABLE.to_owned(), spec.name.to_string());
+        if let Some(clock) = &spec.clock {
+            environment.insert(osqdemo_clock::VARIABLE.to_owned(), clock.display().to_string());
+        }
         environment.insert(
             "OSQDEMO_HOME".to_owned(),
             self.folder.home().display().to_string(),

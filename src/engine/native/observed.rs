@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::control::{Record, Records, Request, Response};
 use super::{ANSWER_LIMIT, ENDING_LIMIT, NativeEngine, NativeError, Silence};
 use crate::error::Result;
-use crate::plan::{Observed, ObservedService, ServiceState, SupervisorState};
+use crate::plan::{Observed, ObservedService, RecordLoss, ServiceState, SupervisorState};
 use crate::process::{self, Ending, HOST_VARIABLE, PROJECT_VARIABLE, ProcessId, SERVICE_VARIABLE};
 use crate::stack::ServiceName;
 use crate::state::{AtWork, CONTROL_SOCKET, StateError};
@@ -189,13 +189,18 @@ impl NativeEngine {
 
     /// What there is, as far as it can be told without the supervisor.
     pub(super) fn last_known_records(&self) -> Observed {
-        let Ok(Some(records)) = self.written_records() else {
+        let written = self.written_records();
+        let record = match &written {
+            Ok(_) => RecordLoss::Missing,
+            Err(_) => RecordLoss::Damaged,
+        };
+        let Ok(Some(records)) = written else {
             // Whatever they said: the processes that were started for the project carry its mark.
             let marked = self.marked();
             return match unrecorded(&marked) {
                 None => Observed::nothing(),
                 Some((pid, others)) => Observed {
-                    supervisor: SupervisorState::Unrecorded { pid, others },
+                    supervisor: SupervisorState::Unrecorded { pid, others, record },
                     services: services_of(marked),
                     images: BTreeMap::new(),
                 },

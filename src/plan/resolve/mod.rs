@@ -103,6 +103,7 @@ fn resolve_service(
         stop_grace: service.stop_grace,
         config_hash,
         host_config: choices.host_config.clone().filter(|_| service.role == Role::Host),
+        clock: None,
         container,
     })
 }

@@ -342,20 +342,30 @@ pub(in crate::report) fn warning(warning: &Warning, project: Option<&ProjectName
         Warning::Unrecorded {
             process,
             others,
+            damaged,
             cleaned_up: false,
             ..
         } => format!(
-            "nothing is on record of what runs ({}), and nobody answers for it: what is shown is what the processes tell; \
-             only `osqdemo down` can end it",
+            "{} of what runs ({}), and nobody answers for it: what is shown is what the processes tell; only `osqdemo down` \
+             can end it",
+            match damaged {
+                Some(file) => format!("`{}` is damaged, the record", file.display()),
+                None => "nothing is on record".to_owned(),
+            },
             processes(*process, *others)
         ),
         Warning::Unrecorded {
             project,
             process,
             others,
+            damaged,
             cleaned_up: true,
         } => format!(
-            "nothing was on record of what ran of project `{project}` ({}), and it is ended",
+            "{} of what ran of project `{project}` ({}), and it is ended",
+            match damaged {
+                Some(file) => format!("`{}` was damaged, the record", file.display()),
+                None => "nothing was on record".to_owned(),
+            },
             processes(*process, *others)
         ),
         Warning::ProgramOfFolder {

@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use osquery_configuration::Findings;
 use osquery_protocol::result_log::{EncodedRow, Numerics};
 use osquery_resident_set::ResidentSet;
@@ -194,7 +193,7 @@ impl Scheduler {
 
     /// Waits for the second after `now`, unless it has passed already.
     fn next_second(&self, now: i64) -> i64 {
-        let clock = Timestamp::now();
+        let clock = osqdemo_clock::timestamp();
         if clock.as_second() == now {
             let rest =
                 1_000_000_000_u64.saturating_sub(u64::try_from(clock.subsec_nanosecond()).unwrap_or(0));
@@ -354,5 +353,5 @@ fn lock(database: &Mutex<Database>) -> MutexGuard<'_, Database> {
 }
 
 fn unix_time() -> i64 {
-    Timestamp::now().as_second()
+    osqdemo_clock::timestamp().as_second()
 }

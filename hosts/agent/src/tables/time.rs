@@ -1,6 +1,5 @@
 //! `time`: the clock, in UTC as osquery shows it.
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::sql::{Column, RowBuffer, Scan, Table, TableError, columns};
@@ -35,7 +34,7 @@ impl Table for Time {
     }
 
     fn rows(&self, _: &Scan, rows: &mut RowBuffer) -> Result<(), TableError> {
-        let timestamp = Timestamp::now();
+        let timestamp = osqdemo_clock::timestamp();
         let now = timestamp.to_zoned_datetime(TimeZone::UTC);
         rows.start_row();
         rows.display(WEEKDAY, now.strftime("%A"));

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::configuration::{Configuration, ConfigurationError};
 use crate::encoding::formats::Formats;
@@ -389,10 +389,9 @@ pub(crate) struct Left {
 
 impl Shared {
     fn now(&self) -> Now {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Now {
             elapsed: self.started.elapsed(),
-            unix_ms: unix.as_millis() as i64,
+            unix_ms: osqdemo_clock::unix_ms(),
         }
     }
 

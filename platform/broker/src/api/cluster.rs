@@ -1,7 +1,5 @@
 //! DescribeCluster and DescribeQuorum: a cluster of one, which agrees with itself.
 
-use std::time::SystemTime;
-
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use kafka_protocol::messages::describe_quorum_response::{Node, PartitionData, ReplicaState, TopicData};
@@ -11,7 +9,6 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::{Call, LEADER_EPOCH, NO_ERROR, NODE_ID, Session, operations};
-use crate::maintenance::milliseconds;
 
 /// Asks for brokers rather than controllers, and the only kind in version 0.
 const BROKERS: i8 = 1;
@@ -57,7 +54,7 @@ pub(crate) async fn handle_quorum(
     call: &Call,
     request: DescribeQuorumRequest,
 ) -> DescribeQuorumResponse {
-    let now_ms = milliseconds(SystemTime::now());
+    let now_ms = osqdemo_clock::unix_ms();
     let topics = request.topics.into_iter().map(|topic| {
         let is_it = topic.topic_name.0.as_str() == CLUSTER_METADATA;
         let partitions = topic.partitions.iter().map(|partition| {

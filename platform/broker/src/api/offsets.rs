@@ -1,7 +1,6 @@
 //! OffsetCommit, OffsetFetch, OffsetDelete: how far a group has come.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::offset_commit_response::{
@@ -37,9 +36,7 @@ pub(crate) async fn handle_commit(
     _call: &Call,
     request: OffsetCommitRequest,
 ) -> OffsetCommitResponse {
-    let committed_at = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+    let committed_at = osqdemo_clock::unix_ms();
     let mut accepted = Vec::new();
     let mut topics: Vec<OffsetCommitResponseTopic> = Vec::with_capacity(request.topics.len());
     for topic in request.topics {

@@ -1,7 +1,6 @@
 //! Produce: batches of records go to the end of a partition's log.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
@@ -14,7 +13,6 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::{Call, NO_ERROR, Session, blocking};
 use crate::config::FlushPolicy;
-use crate::maintenance::milliseconds;
 use crate::node::Node;
 use crate::storage::batch::acceptance::Refusal;
 use crate::storage::batch::compression::Compression;
@@ -200,7 +198,7 @@ struct Belonging {
 impl Batch {
     /// Appends it; one of a transaction only while that is open and has the partition, or gets it with that.
     fn store(&self, node: &Node) -> Result<Result<Written, AppendError>, ResponseError> {
-        let now_ms = milliseconds(SystemTime::now());
+        let now_ms = osqdemo_clock::unix_ms();
         let append = || {
             let settings = self.topic.settings.log();
             self.partition.append(&self.records, now_ms, settings)

@@ -1,7 +1,6 @@
 //! InitProducerId and DescribeProducers: the numbers that idempotent and transactional producers count under.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_producers_response::{
@@ -16,7 +15,6 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::transactions::known_code;
 use super::{Call, Session, blocking};
-use crate::maintenance::milliseconds;
 
 /// The first version in which a producer says who it is.
 const EPOCHS_SINCE: i16 = 3;
@@ -46,7 +44,7 @@ pub(crate) async fn handle_init(
         let current = current.filter(|(id, _)| call.version >= EPOCHS_SINCE && *id >= 0);
         let timeout_ms = request.transaction_timeout_ms;
         let taken = blocking(move || {
-            let now_ms = milliseconds(SystemTime::now());
+            let now_ms = osqdemo_clock::unix_ms();
             node.transactions
                 .init(node.stores(), &id, timeout_ms, current, now_ms)
         })

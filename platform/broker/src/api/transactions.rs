@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::add_partitions_to_txn_response::{
@@ -29,7 +28,6 @@ use crate::config::FlushPolicy;
 use crate::groups::group::{Claim, Commit};
 use crate::groups::offsets::{Committed, TopicPartition};
 use crate::groups::transaction::Transaction;
-use crate::maintenance::milliseconds;
 use crate::storage::batch::marker::Outcome;
 use crate::transactions::{Ended, Protocol};
 
@@ -78,7 +76,7 @@ pub(crate) async fn handle_add_partitions(
     let code = if all_exist {
         let node = Arc::clone(&session.node);
         let added = blocking(move || {
-            let now_ms = milliseconds(SystemTime::now());
+            let now_ms = osqdemo_clock::unix_ms();
             node.transactions
                 .add(node.stores(), (&id, producer), &wanted, &[], now_ms)
         });
@@ -122,7 +120,7 @@ pub(crate) async fn handle_add_offsets(
         if group.is_empty() {
             return Err(ResponseError::InvalidGroupId);
         }
-        let now_ms = milliseconds(SystemTime::now());
+        let now_ms = osqdemo_clock::unix_ms();
         node.transactions
             .add(node.stores(), (&id, producer), &[], &[group], now_ms)
     });
@@ -137,7 +135,7 @@ pub(crate) async fn handle_commit_offsets(
     call: &Call,
     request: TxnOffsetCommitRequest,
 ) -> TxnOffsetCommitResponse {
-    let now_ms = milliseconds(SystemTime::now());
+    let now_ms = osqdemo_clock::unix_ms();
     // Of several for one partition the last one counts.
     let mut accepted: BTreeMap<TopicPartition, Committed> = BTreeMap::new();
     let mut topics = Vec::with_capacity(request.topics.len());
@@ -229,7 +227,7 @@ pub(crate) async fn handle_end(session: &Session, call: &Call, request: EndTxnRe
     };
     let protocol = Protocol::of(call.version, SECOND_PROTOCOL_SINCE);
     let ended = blocking(move || {
-        let now_ms = milliseconds(SystemTime::now());
+        let now_ms = osqdemo_clock::unix_ms();
         node.transactions
             .end(node.stores(), (&id, producer), (outcome, protocol), now_ms)
     })
@@ -297,7 +295,7 @@ pub(crate) async fn handle_list(
     _call: &Call,
     request: ListTransactionsRequest,
 ) -> ListTransactionsResponse {
-    let now_ms = milliseconds(SystemTime::now());
+    let now_ms = osqdemo_clock::unix_ms();
     let unknown = request
         .state_filters
         .iter()

@@ -6,14 +6,13 @@
 pub(crate) mod fuzzing;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::ApiKey;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::config::Mechanism;
-use crate::maintenance::milliseconds;
 use crate::node::Node;
 use crate::security::Principal;
 use crate::security::exchange::{Exchange, Outcome, Refusal};
@@ -162,7 +161,7 @@ impl Authentication {
         let is_known = match self.state().stage {
             Stage::Refused(_) => return false,
             Stage::Known { expires_ms, .. } => {
-                expires_ms.is_none_or(|expires| milliseconds(SystemTime::now()) < expires)
+                expires_ms.is_none_or(|expires| osqdemo_clock::unix_ms() < expires)
             }
             Stage::Start | Stage::Exchange(..) => false,
         };
@@ -196,7 +195,7 @@ impl Authentication {
         let Some((exchange, mechanism)) = self.take(framing) else {
             return Stepped::Unexpected;
         };
-        let now_ms = milliseconds(SystemTime::now());
+        let now_ms = osqdemo_clock::unix_ms();
         let message = message.to_vec();
         let owned = Arc::clone(node);
         // As many at a time as the machine has cores: the others wait without a thread.

@@ -331,7 +331,7 @@ impl CommandLog {
             topic: &self.topic,
             key: Some(&key),
             value: Some(&value),
-            timestamp: jiff::Timestamp::now().as_millisecond(),
+            timestamp: osqdemo_clock::unix_ms(),
             headers: &[],
         };
         match self.producer.send_and_wait(record).await {

@@ -585,7 +585,7 @@ impl Executor {
                 "Cannot insert values into an unknown stream/table: `{target}`"
             ))
         })?;
-        let now = jiff::Timestamp::now().as_millisecond();
+        let now = osqdemo_clock::unix_ms();
         let values = plan::insert_json(&source, row, now).map_err(|error| refused(error.message))?;
         self.prepare_insertion(&values, target)
             .await
@@ -761,7 +761,7 @@ fn values_of(catalog: &Catalog, insertion: &InsertValues) -> Result<(String, pla
         );
         Refusal::new(ErrorCode::BadRequest, message)
     })?;
-    let now = jiff::Timestamp::now().as_millisecond();
+    let now = osqdemo_clock::unix_ms();
     let values = plan::insertion(source, insertion, now)?;
     Ok((source.topic.clone(), values))
 }

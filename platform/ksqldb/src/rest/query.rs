@@ -317,7 +317,7 @@ async fn run(shared: &App, request: Request, format: RowFormat, may_print: bool)
             Ok(Ran::Response(response))
         }
         ClientQuery::Pull { schema, rows, place } => {
-            let id = format!("query_{}", jiff::Timestamp::now().as_millisecond());
+            let id = format!("query_{}", osqdemo_clock::unix_ms());
             let body = AnswerBody {
                 rest: format.answer(&id, &schema, rows).into(),
                 place: Some(place),

@@ -66,7 +66,7 @@ impl ProcessingLog {
         let noted = Noted {
             query_id: query_id.to_owned(),
             entry,
-            at: Timestamp::now(),
+            at: osqdemo_clock::timestamp(),
         };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == KEPT {

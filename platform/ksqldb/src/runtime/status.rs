@@ -93,7 +93,7 @@ impl QueryStatus {
             inner.failures.pop_front();
         }
         inner.failures.push_back(QueryFailure {
-            at: Timestamp::now(),
+            at: osqdemo_clock::timestamp(),
             reason,
         });
     }

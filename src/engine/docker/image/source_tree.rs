@@ -19,10 +19,11 @@ const BUILDER: &str = concat!("rust:", env!("CARGO_PKG_RUST_VERSION"), "-bookwor
 const BUILDER_VARIABLE: &str = "OSQDEMO_BUILDER";
 
 /// The files and folders at the root that a build reads.
-const ROOTS: [&str; 9] = [
+const ROOTS: [&str; 10] = [
     "Cargo.lock",
     "Cargo.toml",
     "benches",
+    "clock",
     "compose",
     "formats",
     "hosts",

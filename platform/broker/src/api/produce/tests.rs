@@ -20,7 +20,7 @@ const CALL: Call = Call {
 const NEVER: Duration = Duration::from_secs(1_000_000);
 
 fn produce() -> ProduceRequest {
-    let now_ms = milliseconds(SystemTime::now());
+    let now_ms = osqdemo_clock::unix_ms();
     let batch = Sample::of(&["value"]).at(now_ms).encode();
     let partition = PartitionProduceData::default().with_records(Some(batch.into()));
     let topic = TopicProduceData::default()

@@ -30,7 +30,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
         "Milliseconds since 1970-01-01T00:00:00Z: of the timestamp, or now.",
         |arguments| accepts(arguments, &[], &[Kind::Timestamp]).then_some(SqlType::Bigint),
         |arguments| {
-            let now = Timestamp::now().as_millisecond();
+            let now = osqdemo_clock::unix_ms();
             if arguments.is_empty() {
                 Ok(Value::Bigint(now))
             } else {
@@ -46,7 +46,7 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
             if !arguments.is_empty() {
                 return days(arguments, 0).map(Value::Integer);
             }
-            let today = Timestamp::now().as_millisecond().div_euclid(MILLISECONDS_A_DAY);
+            let today = osqdemo_clock::unix_ms().div_euclid(MILLISECONDS_A_DAY);
             in_range(today).map(Value::Integer)
         },
     ),
