@@ -69,7 +69,8 @@ fetch() {
     <artifactId>log4j-slf4j-impl</artifactId><version>2.24.3</version></dependency>'
   mkdir -p "$tools"
   work=$(mktemp -d "$tools/kafka.XXXXXX")
-  trap 'rm -rf "$work"' RETURN
+  # Of this function alone: a trap stays for whoever returns next.
+  trap 'rm -rf "$work"; trap - RETURN' RETURN
   cat >"$work/pom.xml" <<END
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -96,8 +97,10 @@ fetch_file_sink() {
   [ -d "$folder" ] && return
   need_programs
   work=$(mktemp -d "$tools/kafka.XXXXXX")
-  mvn -B -q dependency:copy "-Dartifact=org.apache.kafka:connect-file:$1" "-DoutputDirectory=$work" >&2 ||
+  mvn -B -q dependency:copy "-Dartifact=org.apache.kafka:connect-file:$1" "-DoutputDirectory=$work" >&2 || {
+    rm -rf "$work"
     fail "connect-file $1 cannot be had from Maven Central"
+  }
   # Whoever runs from an image reads it.
   chmod 755 "$work"
   mv -T "$work" "$folder" 2>/dev/null || rm -rf "$work"

@@ -9,7 +9,9 @@
 #   real-images.sh confluent [OSQDEMO]      those of stack `confluent`, ours from that binary (target/debug/osqdemo)
 #   real-images.sh confluent-8 [OSQDEMO]    those of stack `confluent-8`
 set -euo pipefail
-cd "$(dirname "$0")/.."
+self=$(realpath "$0")
+osqdemo=$(realpath -m "${2:-$(dirname "$self")/../target/debug/osqdemo}")
+cd "$(dirname "$self")/.."
 
 # The Kafka that Confluent Platform 7.9 and 8.2 are made of.
 kafka_of_7=3.9.2
@@ -43,7 +45,7 @@ DOCKERFILE
 # The image with Apache Kafka, which is what is in it: sending that to the daemon takes longer than all the rest.
 make_kafka() { # VERSION
   local version=$1 folder=target/test-tools/kafka-$1 made_of
-  made_of=$(cat "$0" "$fixture" | sha256sum | cut -d ' ' -f 1)
+  made_of=$(cat "$self" "$fixture" | sha256sum | cut -d ' ' -f 1)
   if [ "$(docker image inspect -f '{{index .Config.Labels "made-of"}}' "osqdemo-test/kafka:$version" 2>/dev/null)" = \
     "$made_of" ]; then
     return
@@ -113,7 +115,6 @@ make_confluent() { # STACK LINE KAFKA CONTROL_CENTER OSQDEMO
   make_image "$stack" "confluentinc/$4" "$ours" "$line" control-center
 }
 
-osqdemo=${2:-target/debug/osqdemo}
 case ${1:-} in
   kafka)
     version=$(sed -n 's|^ *image: apache/kafka:||p' compose/kafka.yaml | head -n 1)

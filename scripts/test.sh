@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test to the end, also after a failure, and says last which ones failed. With cargo-nextest where that is
 # installed (see .config/nextest.toml), else with cargo test in two lanes of about the same length side by side: the tests
-# of the crates and then those with containers of their own, and the other end-to-end tests. Both mostly wait. (A browser
-# drops what it loads when a network comes or goes: its tests and those of containers follow one another.)
+# of the crates and then those that are about containers, and the other end-to-end tests. Both mostly wait.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 cargo=${CARGO:-cargo}

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 pub const VARIABLE: &str = "OSQDEMO_CLOCK";
 
 /// How long the text of the file is: a sign, digits, and the end of the line. It is of one length, so that it is written
-/// anew in place, and who reads meanwhile sees the one text or the other.
+/// anew in place; who reads a mixture of two texts for a moment goes by the machine's time, or by a step between them.
 pub const TEXT_LENGTH: usize = 16;
 
 /// The most that a clock is wrong, in milliseconds: ten years.
@@ -107,6 +107,34 @@ mod tests {
             };
             assert_eq!(difference, seconds);
         }
+    }
+
+    #[test]
+    #[expect(clippy::print_stdout, reason = "a child process tells the time")]
+    fn a_process_that_is_given_a_file_goes_by_it() {
+        if env::var_os(VARIABLE).is_some() {
+            println!("\ntime {}", unix_ms());
+            return;
+        }
+        const HOUR_MS: i64 = 60 * 60 * 1000;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("clock");
+        step(&path, HOUR_MS).expect("it is written");
+        let before = unix_ms();
+        let child = std::process::Command::new(env::current_exe().expect("this program"))
+            .args([
+                "--exact",
+                "--nocapture",
+                "tests::a_process_that_is_given_a_file_goes_by_it",
+            ])
+            .env(VARIABLE, &path)
+            .output()
+            .expect("it runs");
+        let told = String::from_utf8_lossy(&child.stdout);
+        let time = told.lines().find_map(|line| line.strip_prefix("time "));
+        let time: i64 = time.expect("a time").parse().expect("a number");
+        let passed = time - HOUR_MS;
+        assert!((before..=unix_ms()).contains(&passed), "{before} {passed}");
     }
 
     #[test]

@@ -30,8 +30,11 @@ pub struct Seen {
     pub read: Vec<(Place, Print)>,
     /// Logs that went back.
     pub findings: Vec<Finding>,
-    next: HashMap<(String, i32), i64>,
+    next: ReadUpTo,
 }
+
+/// The offset after the last line that was read, by topic and partition.
+pub type ReadUpTo = HashMap<(String, i32), i64>;
 
 /// Shared by whoever reads and whoever waits.
 #[derive(Debug)]
@@ -149,6 +152,11 @@ impl Ledger {
     /// Gives away what has come along.
     pub fn taken(&self) -> Seen {
         std::mem::take(&mut *self.seen())
+    }
+
+    /// How far it has read.
+    pub fn read_up_to(&self) -> ReadUpTo {
+        self.seen().next.clone()
     }
 
     /// A file of the run is done with.

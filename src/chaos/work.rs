@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::check::{Finding, FindingKind};
 use super::history::Line;
-use super::ledger::{Ledger, Seen};
+use super::ledger::{Ledger, ReadUpTo, Seen};
 use crate::engine::HostExec;
 use crate::stack::ServiceName;
 
@@ -124,18 +124,11 @@ pub async fn last_piece<E: HostExec>(
     let name = format!("{marker}{}-last", worker.service);
     let deadline = Instant::now() + SEEN_WITHIN;
     while Instant::now() < deadline {
-        let held = hold(
-            hosts,
-            worker,
-            &name,
-            ledger,
-            stop,
-            |seen, worker, name, since_ms| {
-                let told = told(seen, worker, name, since_ms)?;
-                let row = (name.to_owned(), told.file.pid.clone()?);
-                seen.joined.contains(&row).then_some(told)
-            },
-        );
+        let held = hold(hosts, worker, &name, ledger, stop, |seen, worker, name, since| {
+            let told = told(seen, worker, name, since)?;
+            let row = (name.to_owned(), told.file.pid.clone()?);
+            seen.joined.contains(&row).then_some(told)
+        });
         match held.await {
             Held::Told(told) => return Ok(Some(*told)),
             Held::Unseen => return Err(unseen(worker, &name)),
@@ -163,16 +156,16 @@ async fn hold<E: HostExec>(
     name: &str,
     ledger: &Ledger,
     stop: &CancellationToken,
-    told: impl Fn(&Seen, &Worker, &str, i64) -> Option<Told>,
+    told: impl Fn(&Seen, &Worker, &str, &ReadUpTo) -> Option<Told>,
 ) -> Held {
-    let since_ms = Timestamp::now().as_millisecond();
+    let since = ledger.read_up_to();
     // `exec`, so that the shell is not a second process that holds the file.
     let script = format!("exec >{name}; echo $$; exec {PROGRAM} {LONGEST_LIFE}");
     let argv = ["sh", "-c", &script];
     tokio::select! {
         biased;
         () = stop.cancelled() => Held::Over,
-        told = ledger.until(SEEN_WITHIN, |seen| told(seen, worker, name, since_ms)) => match told {
+        told = ledger.until(SEEN_WITHIN, |seen| told(seen, worker, name, &since)) => match told {
             Some(told) => Held::Told(Box::new(told)),
             None => Held::Unseen,
         },
@@ -180,14 +173,19 @@ async fn hold<E: HostExec>(
     }
 }
 
-/// Both lines of a process that began at that time.
-fn told(seen: &Seen, worker: &Worker, name: &str, since_ms: i64) -> Option<Told> {
+/// Both lines of a process that began when so much had been read. Its time would be that of its host's clock, which may be
+/// wrong.
+fn told(seen: &Seen, worker: &Worker, name: &str, since: &ReadUpTo) -> Option<Told> {
     let file = seen.files.get(name)?;
     // Another host's pid says nothing here, so that a wrong host is found to be one below.
     let process = seen
         .processes
         .get(&(worker.identifier.clone(), file.pid.clone()?))
-        .filter(|process| process.time_ms >= since_ms)
+        .filter(|process| {
+            let place = &process.place;
+            let read = since.get(&(place.topic.clone(), place.partition));
+            read.is_none_or(|read| place.offset >= *read)
+        })
         // It was a shell before.
         .filter(|process| process.name.as_deref() == Some(PROGRAM))?;
     Some(Told {

@@ -54,8 +54,13 @@ pub(super) async fn run(context: Context, arguments: SmokeArgs) -> Result<()> {
     // Whatever is wrong is told before anything starts, also about the scenario.
     let settings = SmokeSettings::resolve(&arguments, &context.settings, &project.remembered)?;
     scenario::bigfile_on(&settings.run.target.stack.stack, &settings.scenario)?;
-    // What runs may have lost its folder.
-    if project.engine.observe().await?.is_running() {
+    // What runs may have lost its folder. Where there is none, and no engine answers, `doctor` tells.
+    let is_running = match project.engine.observe().await {
+        Ok(observed) => observed.is_running(),
+        Err(error) if project.folder.exists()? => return Err(error),
+        Err(_) => false,
+    };
+    if is_running {
         return Err(SmokeError::Running {
             project: context.settings.project.to_string(),
         }

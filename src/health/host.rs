@@ -149,6 +149,7 @@ fn since_start(
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::time::Instant;
 
     use rdkafka::mocking::MockCluster;
     use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -188,7 +189,11 @@ mod tests {
         };
         let next = |places: &TopicPartitionList| {
             consumer.assign(places).expect("they are there");
-            let record = consumer.poll(LIMIT).expect("a record").expect("it is read");
+            // What is told of an earlier assignment is no record.
+            let begun = Instant::now();
+            let is_wanted = || begun.elapsed() < LIMIT;
+            let record = poll_blocking(Duration::ZERO, is_wanted, || consumer.poll(RECORD_LIMIT));
+            let record = record.expect("a record").expect("it is read");
             String::from_utf8_lossy(record.payload().unwrap_or_default()).into_owned()
         };
         let places = place(BTreeMap::new());

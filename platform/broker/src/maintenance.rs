@@ -56,8 +56,10 @@ pub(crate) async fn apply_retention(node: Arc<Node>) {
     }
 }
 
-/// How long the time-outs of transactions are not looked at while none is open.
+/// How long the time-outs of transactions are not looked at while none is open, and while one is: the wall clock may be set
+/// meanwhile.
 const NO_TRANSACTION: Duration = Duration::from_secs(60 * 60);
+const OPEN_TRANSACTION: Duration = Duration::from_secs(10);
 
 /// Aborts transactions that were open for too long.
 pub(crate) async fn end_old_transactions(node: Arc<Node>) {
@@ -66,7 +68,10 @@ pub(crate) async fn end_old_transactions(node: Arc<Node>) {
         let next = blocking(move || {
             let now_ms = osqdemo_clock::unix_ms();
             let next = expired.transactions.expire(expired.stores(), now_ms);
-            next.map(|next| Duration::from_millis(next.saturating_sub(now_ms).max(1).unsigned_abs()))
+            next.map(|next| {
+                let left = Duration::from_millis(next.saturating_sub(now_ms).max(1).unsigned_abs());
+                left.min(OPEN_TRANSACTION)
+            })
         })
         .await;
         tokio::select! {

@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// Where Kafka Connect is looked for by itself.
+pub(crate) const CONNECT_URL: &str = "http://localhost:8083";
+
 /// How the server runs.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -51,7 +54,7 @@ impl Config {
             allowed_origins: Vec::new(),
             processing_log_stream: false,
             schema_registry: None,
-            connect_url: "http://localhost:8083".to_owned(),
+            connect_url: CONNECT_URL.to_owned(),
             past_commands: 1_000,
             request_deadline: Duration::from_secs(30),
             most_websockets: 200,

@@ -1,4 +1,4 @@
-//! Kafka Connect as statements use it: its REST API, asked once a statement.
+//! Kafka Connect as statements use it: its REST API.
 
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
@@ -129,12 +129,16 @@ impl Connect {
     /// Asks nothing yet.
     pub(crate) fn new(url: &str) -> Result<Self, ConnectUrlError> {
         let wrong = |reason: String| ConnectUrlError {
-            url: url.to_owned(),
+            // Without what may be a password.
+            url: url.rsplit('@').next().unwrap_or_default().to_owned(),
             reason,
         };
         let parsed = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
         if !matches!(parsed.scheme(), "http" | "https") || parsed.cannot_be_a_base() {
             return Err(wrong("it begins with neither http:// nor https://".to_owned()));
+        }
+        if !parsed.username().is_empty() || parsed.password().is_some() {
+            return Err(wrong("a name and a password cannot stand in it".to_owned()));
         }
         let http = Client::builder()
             .timeout(REQUEST_TIMEOUT)
@@ -250,7 +254,13 @@ impl Connect {
         url: Url,
         body: Option<&Json>,
     ) -> Result<(StatusCode, Vec<u8>), ConnectError> {
-        let away = |error: reqwest::Error| self.away(chain(&error.without_url()));
+        let away = |error: reqwest::Error| {
+            let is_late_answer = error.is_timeout() && !error.is_connect();
+            match is_late_answer {
+                true => self.away(format!("no answer within {REQUEST_TIMEOUT:?}")),
+                false => self.away(chain(&error.without_url())),
+            }
+        };
         let mut request = self.http.request(method, url);
         if let Some(body) = body {
             request = request.json(body);
@@ -312,6 +322,13 @@ mod tests {
                 "{error}"
             );
         }
+        let error = Connect::new("http://admin:secret@connect:8083")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            !error.contains("secret") && error.contains("cannot stand in it"),
+            "{error}"
+        );
         assert!(Connect::new("https://connect:8083/api").is_ok());
     }
 

@@ -68,9 +68,13 @@ impl Worker {
             process,
         };
         let until = Instant::now() + PATIENCE;
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(5));
+        let client = client.build().unwrap();
         // One that is coming up says 404.
         let is_up = async |url: &str| {
-            let answer = reqwest::get(format!("{url}/connectors")).await;
+            let answer = client.get(format!("{url}/connectors")).send().await;
             answer.is_ok_and(|answer| answer.status() == 200)
         };
         while !is_up(&worker.url).await {

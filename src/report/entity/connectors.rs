@@ -89,12 +89,21 @@ mod tests {
         let connectors = json!({"@type": "connector_list", "connectors": [
             {"name": "SINK", "type": "sink", "className": "FileStreamSink", "state": "RUNNING (1/1 tasks RUNNING)"},
             {"name": "LOST", "type": "unknown", "className": null, "state": null}]});
-        insta::assert_snapshot!(shown(connectors), @"");
+        insta::assert_snapshot!(shown(connectors), @"
+        CONNECTOR  TYPE     CLASS           STATE
+        ─────────  ───────  ──────────────  ───────────────────────────
+        SINK       sink     FileStreamSink  RUNNING (1/1 tasks RUNNING)
+        LOST       unknown
+        ");
         let none = json!({"@type": "connector_list", "connectors": []});
         assert_eq!(shown(none), "no connectors");
         let plugins = json!({"@type": "connector_plugins_list", "connectorsPlugins": [
             {"className": "org.apache.kafka.connect.file.FileStreamSinkConnector", "type": "sink", "version": "4.2.0"}]});
-        insta::assert_snapshot!(shown(plugins), @"");
+        insta::assert_snapshot!(shown(plugins), @"
+        CLASS                                                  TYPE  VERSION
+        ─────────────────────────────────────────────────────  ────  ───────
+        org.apache.kafka.connect.file.FileStreamSinkConnector  sink  4.2.0
+        ");
         let made = json!({"@type": "connector_info", "info": {"name": "SINK", "config": {"password": "x"}, "tasks": []}});
         assert_eq!(shown(made), "Created connector SINK");
         let dropped = json!({"@type": "drop_connector", "connectorName": "SINK"});
@@ -103,6 +112,17 @@ mod tests {
             "sources": [], "topics": ["processes"],
             "status": {"name": "SINK", "type": "sink", "connector": {"state": "RUNNING", "worker_id": "connect:8083"},
                 "tasks": [{"id": 0, "state": "FAILED", "worker_id": "connect:8083", "trace": "no such folder"}]}});
-        insta::assert_snapshot!(shown(described), @"");
+        insta::assert_snapshot!(shown(described), @"
+        Name    SINK
+        Class   FileStreamSink
+        Type    sink
+        State   RUNNING
+        Worker  connect:8083
+        Topics  processes
+
+        TASK  STATE   WORKER        TRACE
+        ────  ──────  ────────────  ──────────────
+        0     FAILED  connect:8083  no such folder
+        ");
     }
 }

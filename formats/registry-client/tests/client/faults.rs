@@ -97,7 +97,7 @@ fn who_answers_late_is_waited_for_as_long_as_was_said() {
         Client::new(settings).unwrap().subjects()
     };
     let began = Instant::now();
-    let short = Duration::from_millis(100);
+    let short = Duration::from_secs(2);
     let prompt = Canned::new(answers);
     assert_eq!(
         asked(short, slice::from_ref(&prompt.url)),

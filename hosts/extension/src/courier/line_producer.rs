@@ -187,8 +187,11 @@ pub(super) fn ask_about_unknown(producer: &LineProducer, patience: Duration) {
     let context = producer.context();
     let unknown = std::mem::take(&mut *context.unknown.lock().unwrap_or_else(PoisonError::into_inner));
     for topic in unknown {
-        // The answer, also one that comes later, is for librdkafka to learn from.
-        let _ = producer.client().fetch_metadata(Some(&topic), patience);
+        // The answer, also one that comes later, is for librdkafka to learn from. A broker that is away now is not waited
+        // for once a topic: what cannot be sent asks again.
+        if producer.client().fetch_metadata(Some(&topic), patience).is_err() {
+            return;
+        }
     }
 }
 

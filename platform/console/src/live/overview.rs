@@ -211,9 +211,10 @@ impl Asking {
         let mut written = 0;
         for (&partition, bounds) in partitions.iter().zip(bounds) {
             let ends = self.ends.entry((name.to_owned(), partition)).or_default();
-            if let Some((at, end)) = ends.back() {
+            // A clock that was set back says nothing of a rate.
+            if let Some((at, end)) = ends.back().filter(|(at, _)| *at < now) {
                 #[expect(clippy::cast_precision_loss, reason = "a rate for the eye")]
-                let per_second = (bounds.high - end).max(0) as f64 * 1000.0 / (now - at).max(1) as f64;
+                let per_second = (bounds.high - end).max(0) as f64 * 1000.0 / (now - at) as f64;
                 rate += per_second;
             }
             if ends.len() == HISTORY {
@@ -251,7 +252,7 @@ impl Asking {
             if behind > 0
                 && let Some(index) = ends.iter().position(|(_, end)| end > offset)
             {
-                let since = now - ends[index].0;
+                let since = (now - ends[index].0).max(0);
                 if lag.milliseconds.is_none_or(|known| since > known) {
                     lag.milliseconds = Some(since);
                     lag.is_at_least = index == 0;

@@ -12,7 +12,7 @@ use super::topics::check_copartitioned;
 use crate::plan::{self, HELP, PullSettings, Purpose, QueryPlan};
 use crate::runtime::{self, Extent};
 use crate::syntax::ast::{Emit, ParsedStatement, Print, Query, SourceKind, Statement};
-use crate::syntax::{self, SyntaxError};
+use crate::syntax::{self, SyntaxError, without_settings};
 use crate::types::Schema;
 use crate::value::Row;
 
@@ -105,7 +105,9 @@ impl Executor {
                 })
             }
             Statement::Print(print) => Ok(ClientQuery::Print(print)),
-            _ => Ok(ClientQuery::Neither { text: parsed.text }),
+            _ => Ok(ClientQuery::Neither {
+                text: without_settings(&parsed.text).into_owned(),
+            }),
         }
     }
 }

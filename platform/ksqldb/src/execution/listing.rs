@@ -129,7 +129,7 @@ impl View<'_> {
             Listing::Properties => Entity::Properties {
                 properties: properties::list(self.config, self.host, &self.session.properties),
                 overwritten_properties: self.session.properties.keys().cloned().collect(),
-                default_properties: properties::defaults(&self.session.properties),
+                default_properties: properties::defaults(self.config, &self.session.properties),
             },
             Listing::Types => Entity::TypeList {
                 types: self

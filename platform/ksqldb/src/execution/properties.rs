@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::bounds::MOST_QUERIES;
 use super::entity::Property;
 use super::property_defaults::DEFAULTS;
-use crate::config::{Config, OffsetReset};
+use crate::config::{CONNECT_URL, Config, OffsetReset};
 use crate::plan::Settings;
 
 /// Whether a crash repeats records.
@@ -249,13 +249,14 @@ pub(crate) fn list(config: &Config, host: &str, overridden: &BTreeMap<String, Js
 }
 
 /// The names of the properties that nothing sets.
-pub(crate) fn defaults(overridden: &BTreeMap<String, Json>) -> Vec<String> {
-    let of_server = [
-        "ksql.service.id",
-        "ksql.query.persistent.active.limit",
-        "ksql.connect.url",
-        "ksql.schema.registry.url",
-    ];
+pub(crate) fn defaults(config: &Config, overridden: &BTreeMap<String, Json>) -> Vec<String> {
+    let mut of_server = vec!["ksql.service.id", "ksql.query.persistent.active.limit"];
+    if config.connect_url == CONNECT_URL {
+        of_server.push("ksql.connect.url");
+    }
+    if config.schema_registry.is_none() {
+        of_server.push("ksql.schema.registry.url");
+    }
     let defaults = DEFAULTS.iter().filter(|default| !default.is_given);
     let names = of_server.into_iter().chain(defaults.map(|default| default.name));
     let kept = names.filter(|name| !overridden.keys().any(|other| plain(other) == plain(name)));

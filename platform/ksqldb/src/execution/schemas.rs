@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use osqdemo_registry_client::{ClientError, Schema as RegistrySchema};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::bounds::Patience;
 use super::entity::Entity;
@@ -169,7 +169,6 @@ impl Executor {
     }
 
     async fn clear_all_away(&self, left: &[(i64, Leavings)], log: &mut CommandLog) {
-        let until = Instant::now() + HELD_UP;
         let topics = match self.runtime().cluster().topics().await {
             Ok(topics) => topics,
             Err(error) => return tracing::warn!("the subjects of dropped topics are left: {error}"),
@@ -182,7 +181,7 @@ impl Executor {
                 log.note_cleared(*sequence);
                 continue;
             }
-            match self.clear_left_away(leavings, until).await {
+            match self.clear_left_away(leavings).await {
                 Ok(()) => {
                     log.note_cleared(*sequence);
                     tracing::info!("nothing is left of the subjects of the dropped topic `{topic}`");
@@ -198,11 +197,11 @@ impl Executor {
     }
 
     /// Deletes the subjects that a topic has left behind, where they are what they were then.
-    async fn clear_left_away(&self, leavings: &Leavings, until: Instant) -> Result<(), RegistryError> {
+    async fn clear_left_away(&self, leavings: &Leavings) -> Result<(), RegistryError> {
         let registry = self.runtime().registry();
         let mut refused = None;
         for (subject, latest) in &leavings.latest {
-            let found = timeout_at(until, registry.latest(subject)).await;
+            let found = timeout(HELD_UP, registry.latest(subject)).await;
             let found =
                 found.map_err(|_| RegistryError::Internal(format!("no answer within {HELD_UP:?}")))?;
             let cleared = match found {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::ast::Position;
+use super::masked::without_settings;
 
 /// A text that is not ksqlDB's SQL. Prints as ksqlDB does: `line 1:8: Syntax Error`, and what is wrong on a second line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl SyntaxError {
         Self {
             position,
             message: message.into(),
-            statement: statement.trim().to_owned(),
+            statement: without_settings(statement.trim()).into_owned(),
             fault: SyntaxFault::Grammar,
         }
     }

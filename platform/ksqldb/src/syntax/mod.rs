@@ -11,6 +11,7 @@ mod duration;
 mod error;
 mod format;
 mod lexer;
+mod masked;
 mod parser;
 #[cfg(test)]
 mod round_trip;
@@ -19,6 +20,7 @@ pub mod variables;
 
 pub use error::{SyntaxError, SyntaxFault};
 pub use format::{format_expression, format_identifier, format_statement, format_type};
+pub(crate) use masked::without_settings;
 pub use parser::{NamedTypes, parse, parse_expression, parse_statement, parse_statement_with, parse_type};
 
 use ast::Position;
