@@ -21,10 +21,11 @@
 //! - `queries`: the persistent queries, as both of these know them;
 //! - `runtime`: the running queries, supervised;
 //! - `registry`: the Schema Registry, as statements ask it and queries wait for it;
+//! - `connect`: Kafka Connect, which statements about connectors are handed on to;
 //! - `kafka`: one client for administration, one producer, a reader a query;
 //! - `server`: the socket, the start and the end.
 //!
-//! Nothing in here knows osquery, the CLI or the other services beyond the public protocols of Kafka and the registry.
+//! Nothing in here knows osquery, the CLI or the other services beyond the public protocols of Kafka, Connect and the registry.
 
 mod aggregates;
 mod calendar;
