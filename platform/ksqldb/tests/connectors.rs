@@ -245,6 +245,18 @@ async fn a_worker_writes_a_topic_into_a_file() {
     }
     let (_, types) = answer(&server, "SHOW TYPES;").await;
     assert_eq!(types["types"], json!({}), "nothing of a refused request is done");
+    // Nor of what is no statement, to whichever endpoint it is sent.
+    for wrong in [
+        "CREATE SINK CONNECTOR c WITH ('password'='secret' 'a'='b');",
+        "CREATE SINK CONNECTOR c WITH ('password'='secret);",
+        "CREATE SINK CONNECTOR c WITH ('password'='secret');",
+    ] {
+        for path in ["/ksql", "/query"] {
+            let (status, body) = server.post(path, &json!({"ksql": wrong})).await;
+            assert_eq!(status, 400, "{body}");
+            assert!(!body.contains("secret"), "{path}: {body}");
+        }
+    }
     server.stop().await;
     broker.stop().await;
 }

@@ -1,5 +1,6 @@
 //! What is wrong with a text, in the form ksqlDB's clients show.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::ast::Position;
@@ -50,7 +51,7 @@ impl SyntaxError {
         Self {
             position,
             message: message.into(),
-            statement: without_settings(statement.trim()).into_owned(),
+            statement: statement.trim().to_owned(),
             fault: SyntaxFault::Grammar,
         }
     }
@@ -61,6 +62,14 @@ impl SyntaxError {
 
     pub(super) fn missing_semicolon(position: Position, statement: &str) -> Self {
         Self::new(position, "missing ';' at '<EOF>'", statement)
+    }
+
+    /// As it may be shown: without what a connector is told.
+    pub(crate) fn to_be_shown(mut self) -> Self {
+        if let Cow::Owned(masked) = without_settings(&self.statement) {
+            self.statement = masked;
+        }
+        self
     }
 
     /// As the endpoint for queries tells it: with the statement, and the place once more.
