@@ -210,7 +210,7 @@ impl Executor {
 }
 
 fn query_syntax_failure(error: SyntaxError) -> Failure {
-    let error = error.to_be_shown();
+    let error = error.masked();
     Failure::bad_statement(error.of_query(), &error.statement)
 }
 

@@ -730,7 +730,7 @@ pub(super) fn session(request: &Request, catalog: &Catalog) -> Result<Session, F
 }
 
 fn syntax_failure(error: SyntaxError) -> Failure {
-    let error = error.to_be_shown();
+    let error = error.masked();
     Failure::bad_statement(error.to_string(), &error.statement)
 }
 

@@ -65,7 +65,7 @@ impl SyntaxError {
     }
 
     /// As it may be shown: without what a connector is told.
-    pub(crate) fn to_be_shown(mut self) -> Self {
+    pub(crate) fn masked(mut self) -> Self {
         if let Cow::Owned(masked) = without_settings(&self.statement) {
             self.statement = masked;
         }
