@@ -81,9 +81,10 @@ pub mod waiting;
 
 use std::env;
 
+use osquery_resident_set::limit_arenas;
 use tokio::runtime;
 
-use crate::cli::{Cli, Command, GlobalArgs, UsageError};
+use crate::cli::{Cli, Command, GlobalArgs, ServeCommand, UsageError};
 use crate::commands::Context;
 use crate::error::{Diagnose, Failure};
 use crate::events::Detail;
@@ -179,10 +180,17 @@ fn run(cli: Cli, reporter: Reporter) -> Result<ExitCode, Failure> {
     result
 }
 
+/// For how many threads of a service that mostly waits the allocator keeps memory apart.
+const ARENAS: u16 = 2;
+
 /// The processes that only look after others live long and do little: one thread is enough for them.
 fn runtime(command: &Command) -> std::io::Result<runtime::Runtime> {
     match command {
         Command::Supervise(_) | Command::HostInit(_) => runtime::Builder::new_current_thread(),
+        Command::Serve(ServeCommand::Console(_) | ServeCommand::SchemaRegistry(_)) => {
+            limit_arenas(ARENAS);
+            runtime::Builder::new_multi_thread()
+        }
         _ => runtime::Builder::new_multi_thread(),
     }
     .enable_all()

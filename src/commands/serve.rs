@@ -9,7 +9,6 @@ use std::path::Path;
 
 use osqdemo_broker::{ConfigFile, ConfigFileError, FlushPolicy, HostPort};
 use osqdemo_registry_client::Settings;
-use osquery_resident_set::limit_arenas;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -61,9 +60,6 @@ impl Diagnose for ServeError {
         }
     }
 }
-
-/// For how many threads of a service that mostly waits the allocator keeps memory apart.
-const ARENAS: u16 = 2;
 
 /// Whether the end of standard input ends the service.
 #[derive(Debug, Clone, Copy)]
@@ -121,7 +117,6 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
         ServeCommand::SchemaRegistry(arguments) => {
             let lifeline = lifeline_of(arguments.until_stdin_closes);
             let config = schema_registry_config(arguments)?;
-            limit_arenas(ARENAS);
             until_asked(&context, lifeline, |shutdown| async {
                 let served = osqdemo_schema_registry::serve(config, shutdown).await;
                 Ok(served.map_err(|source| ServeError::SchemaRegistry { source })?)
@@ -131,7 +126,6 @@ pub async fn run(context: Context, command: ServeCommand) -> Result<()> {
         ServeCommand::Console(arguments) => {
             let lifeline = lifeline_of(arguments.until_stdin_closes);
             let config = console_config(arguments)?;
-            limit_arenas(ARENAS);
             until_asked(&context, lifeline, |shutdown| async {
                 let served = osqdemo_console::serve(config, shutdown).await;
                 Ok(served.map_err(|source| ServeError::Console { source })?)
