@@ -6,8 +6,8 @@ import sys
 HEAD = """# Kafka clients on the embedded broker
 
 Each client runs the same checks against `osqdemo serve broker`; `scripts/clients.sh --write` installs and runs them and
-writes this page. **ok**: it works. **–**: the client does not have it. **FAILED**: see below the table. A client that could not be
-installed where this was made is "not run", with the reason.
+writes this page. **ok**: it works. **–**: the client does not have it. **FAILED**: see below the table; what fails was tried on
+Apache Kafka in the same run. A client that could not be installed where this was made is "not run", with the reason.
 """
 
 
@@ -69,7 +69,8 @@ def main():
         "- streams exactly_once_v2: counts by a new key, is closed in the middle of its work; read_committed sees each count once",
         "- streams changelog restore: the same with its state deleted",
         "- kafka-…: each of a tool's commands ends with the exit code that it has on a real Kafka of its version, and, where"
-        " that is 0, prints the same lines, but for addresses, ids and times (`platform/broker/clients/java/tools.txt`)",
+        " that is 0, prints the same lines, but for addresses, ids and times; where it has to end otherwise,"
+        " `platform/broker/clients/java/tools.txt` says why",
         "- connect distributed: a file's lines into a topic, exactly once, and out of it into another file; the worker is"
         " stopped in the middle and another goes on",
         "- mirrormaker 2: a topic's records and settings and a group's position, copied to a second broker",

@@ -63,8 +63,8 @@ pub(crate) const NO_ERROR: i16 = 0;
 pub(crate) mod operations {
     /// Read, write, create, delete, alter, describe, describe and alter settings.
     pub(crate) const OF_TOPIC: i32 = 0b1101_1111_1000;
-    /// Read, delete, describe.
-    pub(crate) const OF_GROUP: i32 = 0b1_0100_1000;
+    /// Read, delete, describe, describe and alter settings.
+    pub(crate) const OF_GROUP: i32 = 0b1101_0100_1000;
     /// Create, alter, describe, cluster action, describe and alter settings, idempotent write.
     pub(crate) const OF_CLUSTER: i32 = 0b1_1111_1010_0000;
 }

@@ -286,28 +286,24 @@ fn broker_settings(session: &Session, id: &StrBytes) -> Vec<Setting> {
 fn group_settings(session: &Session, group_id: &StrBytes) -> Vec<Setting> {
     let set = session.node.groups.settings(group_id);
     let (ours, usual) = (&session.node.config.groups, GroupTimings::default());
-    let setting = |name: &'static str, broker_name, of: fn(&GroupTimings) -> Duration| {
+    let setting = |name: &'static str, of: fn(&GroupTimings) -> Duration| {
         let set = set.get(name).map(|value| Layer {
             name,
             value: value.clone(),
             source: SOURCE_GROUP,
         });
         let ms = |timings: &GroupTimings| of(timings).as_millis().to_string();
-        let of_broker = fixed_layers(broker_name, ms(ours), Some(ms(&usual)));
+        let otherwise = fixed_layers(name, ms(ours), Some(ms(&usual)));
         Setting {
             name,
             kind: own::INT,
             read_only: false,
-            layers: set.into_iter().chain(of_broker).collect(),
+            layers: set.into_iter().chain(otherwise).collect(),
             otherwise: String::new(),
         }
     };
     vec![
-        setting(settings::HEARTBEAT, own::GROUP_HEARTBEAT, |timings| {
-            timings.consumer_heartbeat_interval
-        }),
-        setting(settings::SESSION, own::GROUP_SESSION, |timings| {
-            timings.consumer_session_timeout
-        }),
+        setting(settings::HEARTBEAT, |timings| timings.consumer_heartbeat_interval),
+        setting(settings::SESSION, |timings| timings.consumer_session_timeout),
     ]
 }

@@ -39,8 +39,9 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 use support::raw::{RawClient, error};
 use support::{DEADLINE, TestBroker, eventually, receive, send, subscribed};
 
-/// What may be done with a group where nobody is kept from anything, a bit for each operation: read, delete, describe.
-const OF_GROUP: i32 = 1 << 3 | 1 << 6 | 1 << 8;
+/// What may be done with a group where nobody is kept from anything, a bit for each operation: read, delete, describe,
+/// describe and alter settings.
+const OF_GROUP: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
 
 fn admin(broker: &TestBroker) -> AdminClient<DefaultClientContext> {
     broker.client().create().unwrap()

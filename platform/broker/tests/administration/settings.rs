@@ -149,7 +149,7 @@ async fn settings_are_described_with_their_kinds_and_where_they_come_from() {
     assert_eq!(places(&topic["retention.ms"])[1..], altered(SET_FOR_ALL_BROKERS));
 
     let session = "consumer.session.timeout.ms";
-    let usual = ("group.consumer.session.timeout.ms", "45000", DEFAULT);
+    let usual = (session, "45000", DEFAULT);
     let group = described(&mut client, readers, false).await;
     assert_eq!(places(&group[session]), [usual]);
     set(&mut client, readers, (session, "50000")).await;

@@ -15,14 +15,9 @@ use crate::transactions;
 
 /// DescribeConfigs' numbers for kinds of values.
 const BOOLEAN: i8 = 1;
-const STRING: i8 = 2;
 pub(super) const INT: i8 = 3;
 const LONG: i8 = 5;
 const LIST: i8 = 7;
-
-/// How members of groups are timed whose partitions the broker assigns, where a group does not say so itself.
-pub(super) const GROUP_HEARTBEAT: &str = "group.consumer.heartbeat.interval.ms";
-pub(super) const GROUP_SESSION: &str = "group.consumer.session.timeout.ms";
 
 /// One of them.
 pub(super) struct Own {
@@ -75,7 +70,7 @@ pub(super) const SETTINGS: &[Own] = &[
     own("group.consumer.assignors", LIST, "uniform,range", |_| {
         "uniform,range".to_owned()
     }),
-    own(GROUP_HEARTBEAT, INT, "5000", |config| {
+    own("group.consumer.heartbeat.interval.ms", INT, "5000", |config| {
         ms(config.groups.consumer_heartbeat_interval)
     }),
     own(
@@ -96,7 +91,7 @@ pub(super) const SETTINGS: &[Own] = &[
     own("group.consumer.min.session.timeout.ms", INT, "45000", |config| {
         ms(config.groups.min_session_timeout)
     }),
-    own(GROUP_SESSION, INT, "45000", |config| {
+    own("group.consumer.session.timeout.ms", INT, "45000", |config| {
         ms(config.groups.consumer_session_timeout)
     }),
     own("group.initial.rebalance.delay.ms", INT, "3000", |config| {
@@ -115,7 +110,7 @@ pub(super) const SETTINGS: &[Own] = &[
         ms(config.retention.compaction_interval)
     }),
     own("log.cleaner.enable", BOOLEAN, "true", |_| "true".to_owned()),
-    own("log.dir", STRING, "/tmp/kafka-logs", folder),
+    own("log.dir", LIST, "/tmp/kafka-logs", folder),
     given("log.dirs", LIST, folder),
     own("log.retention.check.interval.ms", LONG, "300000", |config| {
         ms(config.retention.check_interval)
@@ -123,7 +118,7 @@ pub(super) const SETTINGS: &[Own] = &[
     own("max.connections", INT, "2147483647", |config| {
         config.limits.connections.to_string()
     }),
-    own("node.id", INT, "-1", |_| NODE_ID.0.to_string()),
+    given("node.id", INT, |_| NODE_ID.0.to_string()),
     own("num.partitions", INT, "1", |config| {
         config.default_partitions.to_string()
     }),
