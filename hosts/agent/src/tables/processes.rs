@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, CWD};
 
 use super::Machine;
 use crate::procfs::{ProcFs, Reader};
-use crate::sql::{CellValue, Column, ColumnType, RowBuffer, Scan, Table, TableError, columns};
+use crate::sql::{CellValue, Column, ColumnType, Operator, RowBuffer, Scan, Table, TableError, columns};
 
 columns! {
     PID "pid" BigInt index,
@@ -97,7 +97,7 @@ impl Table for Processes {
             .map_err(TableError::reading("the list of processes"))?;
         let wanted: Vec<(usize, Vec<i64>)> = (0..COLUMNS.len())
             .filter(|&column| self.filters(column))
-            .filter_map(|column| Some((column, scan.integers(column)?)))
+            .filter_map(|column| Some((column, numbers(scan, column)?)))
             .collect();
         let mut programs = HashMap::new();
         for pid in processes {
@@ -114,6 +114,13 @@ impl Table for Processes {
         }
         Ok(())
     }
+}
+
+/// What a column is to equal, if that is only whole numbers: `'1.0'` may be one to SQLite, too.
+fn numbers(scan: &Scan, column: usize) -> Option<Vec<i64>> {
+    let values = scan.values(column, Operator::Equals);
+    let numbers: Option<Vec<i64>> = values.map(integer).collect();
+    numbers.filter(|numbers| !numbers.is_empty())
 }
 
 /// A process of a scan.
@@ -333,7 +340,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::sql::{Constraint, Operator};
+    use crate::sql::Constraint;
     use crate::tables::fixture::TestDatabase;
 
     #[test]
@@ -389,6 +396,7 @@ mod tests {
         for condition in [
             format!("parent = {own}"),
             format!("parent = '{own}'"),
+            format!("parent = '{own}.0'"),
             format!("parent in ({own}, -7)"),
             format!("parent = {own} and uid = (select uid from processes where pid = {own})"),
         ] {
