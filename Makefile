@@ -31,6 +31,7 @@ test: ## run every test
 	@scripts/setup.sh test
 	@if docker version >/dev/null 2>&1; then scripts/base-image.sh && scripts/test-tools.sh; fi
 	@scripts/kafka.sh fetch || echo 'test: Apache Kafka cannot be had here; the tests that need it are skipped' >&2
+	@scripts/clients.sh --quick --fetch || echo 'test: not every Kafka client can be had here; those that cannot are not run' >&2
 	@CARGO='$(CARGO)' scripts/test.sh
 
 up: build ## start the stack

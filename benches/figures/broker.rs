@@ -3,6 +3,7 @@
 //! Clients are librdkafka, which the extension and ksqlDB use, and Kafka's own Java producer. Records have 300 bytes;
 //! producers are idempotent with `acks=all`.
 
+mod encrypted;
 mod groups;
 mod standing;
 mod wire;
@@ -136,6 +137,7 @@ pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
     for share in shares {
         report.add(share);
     }
+    encrypted::measure(runs, report)?;
     standing::measure(runs, report)?;
     groups::measure(runs, report)?;
     report.note(format!(
@@ -144,12 +146,14 @@ pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// What rates are of others of the same runs, in per cent.
+fn share(part: &[f64], whole: &[f64]) -> Vec<f64> {
+    let pairs = part.iter().zip(whole);
+    pairs.map(|(part, whole)| 100.0 * part / whole).collect()
+}
+
 /// What one rate is of another of the same run.
 fn shares(peers: &[Peer], samples: &[Samples]) -> Vec<Figure> {
-    let share = |part: &[f64], whole: &[f64]| -> Vec<f64> {
-        let pairs = part.iter().zip(whole);
-        pairs.map(|(part, whole)| 100.0 * part / whole).collect()
-    };
     let of = |peer| {
         let position = peers.iter().position(|one| *one == peer);
         position.map(|position| &samples[position])
@@ -339,6 +343,9 @@ fn produce_with_java(broker: &Broker) -> Result<f64> {
 fn client(broker: &Broker) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", broker.address());
+    for (name, value) in broker.settings() {
+        config.set(*name, value);
+    }
     config
 }
 

@@ -32,6 +32,8 @@ pub(crate) enum Peer {
     Osqdemo,
     /// The embedded one, which syncs every batch before it acknowledges it.
     OsqdemoEveryBatch,
+    /// The embedded one, with a second listener that has TLS.
+    OsqdemoWithTls,
     /// Apache Kafka.
     Kafka,
 }
@@ -40,7 +42,7 @@ impl Peer {
     /// What stands before its figures.
     pub(crate) fn name(self) -> String {
         match self {
-            Self::Osqdemo => "osqdemo".to_owned(),
+            Self::Osqdemo | Self::OsqdemoWithTls => "osqdemo".to_owned(),
             Self::OsqdemoEveryBatch => "osqdemo, every batch synced".to_owned(),
             Self::Kafka => format!("Apache Kafka {KAFKA_VERSION}"),
         }
@@ -73,6 +75,8 @@ pub(crate) struct Broker {
     child: Child,
     ports: [u16; 2],
     address: String,
+    /// What its clients are set to, besides its address.
+    settings: Vec<(&'static str, String)>,
     folder: TempDir,
 }
 
@@ -87,11 +91,28 @@ impl Broker {
             peer,
             ports,
             address: format!("127.0.0.1:{port}"),
+            settings: Vec::new(),
             folder,
         };
         let log = broker.folder.path().join(LOG);
         broker.wait(&log).with_context(|| peer.name())?;
         Ok(broker)
+    }
+
+    /// From now on its clients come in by the listener that has TLS.
+    pub(crate) fn speak_tls(&mut self) {
+        let [_, port] = self.ports;
+        self.address = format!("127.0.0.1:{port}");
+        let certificate = self.folder.path().join(CERTIFICATE).display().to_string();
+        self.settings = vec![
+            ("security.protocol", "ssl".to_owned()),
+            ("ssl.ca.location", certificate),
+        ];
+    }
+
+    /// What its clients are set to, besides its address.
+    pub(crate) fn settings(&self) -> &[(&'static str, String)] {
+        &self.settings
     }
 
     /// Kills it and starts it on the same data; how long it takes until it answers.
@@ -151,16 +172,37 @@ impl Broker {
 
 /// Where a broker's log goes, in its folder.
 const LOG: &str = "log";
+/// What the listener with TLS has there.
+const CERTIFICATE: &str = "broker.pem";
+const KEY: &str = "broker.key";
+
+/// Writes the configuration of a broker with such a listener; its path.
+fn with_tls(port: u16, folder: &Path) -> Result<PathBuf> {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+    std::fs::write(folder.join(CERTIFICATE), made.cert.pem())?;
+    std::fs::write(folder.join(KEY), made.signing_key.serialize_pem())?;
+    let path = folder.join("broker.toml");
+    let text = format!(
+        "[[listener]]\nname = \"tls\"\nbind = \"127.0.0.1:{port}\"\n\
+         tls = {{ certificate = \"{CERTIFICATE}\", key = \"{KEY}\" }}\n"
+    );
+    std::fs::write(&path, text)?;
+    Ok(path)
+}
 
 fn spawn(peer: Peer, [port, controller]: [u16; 2], folder: &Path) -> Result<Child> {
     let mut command = match peer {
-        Peer::Osqdemo | Peer::OsqdemoEveryBatch => {
+        Peer::Osqdemo | Peer::OsqdemoEveryBatch | Peer::OsqdemoWithTls => {
             let mut command = Command::new(OSQDEMO);
             let address = format!("127.0.0.1:{port}");
             command.args(["serve", "broker", "--listen", &address, "--data-dir"]);
             command.arg(folder.join("data"));
             if peer == Peer::OsqdemoEveryBatch {
                 command.args(["--flush", "every-batch"]);
+            }
+            if peer == Peer::OsqdemoWithTls {
+                // The controller's port of the other one.
+                command.arg("--broker-config").arg(with_tls(controller, folder)?);
             }
             command
         }

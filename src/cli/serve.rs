@@ -49,8 +49,8 @@ pub struct ServeBrokerArgs {
     /// The `HOST:PORT` told to the clients of the second address.
     #[arg(long, value_name = "HOST:PORT", requires = "internal_listen")]
     pub internal_advertise: Option<String>,
-    /// A file with more listeners, TLS, users and who may do what; one of its listeners named `host` or `internal` takes
-    /// the place of the options' one.
+    /// A file with more listeners, TLS, users, who may do what, when records are synced and what clients may take; what it
+    /// says takes the place of options, and one of its listeners named `host` or `internal` that of the options' one.
     #[arg(long, value_name = "FILE")]
     pub broker_config: Option<PathBuf>,
     /// When records are brought to the disk itself: `interval` (within a second of their acknowledgement) or

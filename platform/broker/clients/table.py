@@ -10,13 +10,10 @@ writes this page. **ok**: it works. **–**: the client does not have it. **FAIL
 installed where this was made is "not run", with the reason.
 """
 
-# What was tried on Apache Kafka 4.2 and fails there as well.
-ALIKE = {
-    "krafka 0.28.1": {
-        "group range", "group roundrobin", "group cooperative-sticky", "commit and go on", "static member", "admin groups",
-        "admin ACLs",
-    },
-}
+
+def results(lines):
+    """What a client has printed of its checks; what its threads still print of their own is none of it."""
+    return {line[0]: line[1:] for line in lines if len(line) == 3 and line[0] != "client"}
 
 
 def main():
@@ -31,14 +28,16 @@ def main():
         if version.startswith("not run: "):
             missing.append(f"- {name}: {version.removeprefix('not run: ')}")
             continue
-        # What a client's threads still print of their own is none of the lines.
-        found = {line[0]: line[1:] for line in lines[1:] if len(line) == 3}
+        found = results(lines)
+        on_kafka = path.with_suffix(".kafka")
+        on_kafka = results(line.split("\t") for line in on_kafka.read_text().splitlines()) if on_kafka.exists() else {}
         parts.setdefault(path.stem.split("-")[0], []).append((f"{name} {version}", found))
         for check, (result, reason) in found.items():
             if result == "absent":
                 absent.append((reason, check))
             elif result == "failed":
-                alike = " (on Apache Kafka 4.2 it fails, too)" if check in ALIKE.get(f"{name} {version}", ()) else ""
+                fails_there = on_kafka.get(check, ["ok"])[0] == "failed"
+                alike = " (on Apache Kafka 4.2 it fails, too)" if fails_there else ""
                 failed.append(f"- {name} {version}, {check}{alike}: {reason}")
     print(HEAD)
     for part, title in (("python", "Python"), ("node", "Node"), ("go", "Go"), ("java", "Java"), ("rust", "Rust"), ("c", "C")):

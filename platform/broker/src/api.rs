@@ -3,6 +3,17 @@
 //! A handler turns a decoded request into a response; what goes wrong is a code inside the response, never an error of
 //! the handler. It knows neither frames nor sockets.
 
+/// Tells the log what a client has done, and which client.
+macro_rules! tell {
+    ($session:expr, $($what:tt)*) => {
+        tracing::info!(
+            principal = %$session.authentication.principal(),
+            host = $session.host(),
+            $($what)*
+        )
+    };
+}
+
 pub(crate) mod acls;
 pub(crate) mod api_versions;
 pub(crate) mod authorization;
@@ -10,6 +21,7 @@ pub(crate) mod cluster;
 pub(crate) mod configs;
 pub(crate) mod consumer_groups;
 pub(crate) mod coordinator;
+pub(crate) mod features;
 pub(crate) mod fetch;
 pub(crate) mod group_membership;
 pub(crate) mod groups;
@@ -23,6 +35,7 @@ pub(crate) mod quotas;
 pub(crate) mod reassignments;
 pub(crate) mod records;
 pub(crate) mod sasl;
+pub(crate) mod tokens;
 pub(crate) mod topics;
 pub(crate) mod transactions;
 pub(crate) mod users;
@@ -36,7 +49,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::config::HostPort;
 use crate::node::Node;
-use crate::server::authentication::Authentication;
+use crate::server::authentication::{Authentication, Framing, Stepped};
 
 /// The id of the only broker there is.
 pub(crate) const NODE_ID: BrokerId = BrokerId(1);
@@ -82,6 +95,25 @@ impl Session {
     /// Gives it back.
     pub(crate) fn release(&self) {
         *self.answer_memory.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Where the client is, as rules and lines of the log name it.
+    pub(crate) fn host(&self) -> &str {
+        self.client_host.trim_start_matches('/')
+    }
+
+    /// Goes on with the exchange in which the client tells who it is.
+    pub(crate) async fn step(&self, message: &[u8], framing: Framing) -> Stepped {
+        let stepped = self.authentication.step(&self.node, message, framing).await;
+        if let Stepped::Known { mechanism, .. } = &stepped {
+            self.tell_who(mechanism.name());
+        }
+        stepped
+    }
+
+    /// Tells the log who the client is, and how it is known.
+    pub(crate) fn tell_who(&self, mechanism: &'static str) {
+        tell!(self, mechanism, "a client is known");
     }
 
     /// The connection of somebody who has not said who it is.

@@ -7,6 +7,7 @@
 
 pub(crate) mod consumer;
 pub(crate) mod coordinator;
+mod events;
 pub(crate) mod group;
 pub(crate) mod member;
 pub(crate) mod offsets;

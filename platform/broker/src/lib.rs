@@ -28,12 +28,14 @@ mod identity;
 mod maintenance;
 mod metrics;
 mod node;
+mod pattern;
 mod producers;
 mod security;
 mod server;
 #[cfg(test)]
 mod simulation;
 mod storage;
+mod told;
 mod topics;
 mod transactions;
 pub mod user_requests;

@@ -36,7 +36,7 @@ use crate::topics::partition::Partition;
 /// The longest time-out a producer may ask for; Kafka's own.
 pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// An id that was not used for so long is forgotten; Kafka's own.
-const EXPIRY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+pub(crate) const EXPIRY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Ids known at a time; of more, the one unused for the longest is forgotten.
 const MAX_IDS: usize = 10_000;
 /// Bytes of a transactional id, and of a group whose offsets a transaction commits; longer ones are refused.

@@ -1,10 +1,11 @@
 //! Apache Kafka's own Java: its tool for log files reads the broker's, its clients run transactions on the broker.
 //!
-//! `scripts/kafka.sh` fetches it from Maven Central. Where it is neither there already nor must be (`CI`), there is
-//! nothing to test with.
+//! `scripts/kafka.sh` fetches it from Maven Central. Where it is neither there already nor must be (`CI`), this says so and
+//! is skipped.
 
 mod support;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use rdkafka::consumer::Consumer;
@@ -20,7 +21,16 @@ const FETCHED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/test-to
 /// Whether there is something to test with.
 fn has_kafka() -> bool {
     let fetched = |version| Path::new(&format!("{FETCHED}/kafka-{version}")).exists();
-    std::env::var_os("CI").is_some() || VERSIONS.into_iter().all(fetched)
+    let has_it = std::env::var_os("CI").is_some() || VERSIONS.into_iter().all(fetched);
+    if !has_it {
+        // Past the test harness, which hides what a passing test prints.
+        let _ = writeln!(
+            std::io::stderr(),
+            "\n*** SKIPPED: Apache Kafka is not fetched (`scripts/kafka.sh fetch`); {:?} did not run ***",
+            std::thread::current().name().unwrap_or_default()
+        );
+    }
+    has_it
 }
 
 /// Runs one of Kafka's tools to its end; what it prints.

@@ -1,15 +1,21 @@
-//! What a hostile frame may cost, by an allocator that counts.
+//! What hostile clients may cost, by an allocator that counts.
 
 mod support;
 
 use bytes::{BufMut, BytesMut};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::{FetchRequest, TopicName};
+use kafka_protocol::protocol::StrBytes;
 use peak_alloc::PeakAlloc;
 
-use support::TestBroker;
-use support::raw::RawClient;
+use support::raw::{RawClient, batch};
+use support::{TestBroker, eventually};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
+
+/// What one test takes is not counted for another.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// A request of version `version` whose body begins with `claims`, and goes on with as much as a frame may have.
 fn frame(key: i16, version: i16, flexible: bool, claims: &[u8], size: usize) -> BytesMut {
@@ -32,6 +38,7 @@ fn frame(key: i16, version: i16, flexible: bool, claims: &[u8], size: usize) -> 
 async fn a_frame_costs_no_more_than_a_bounded_multiple_of_its_size() {
     const SIZE: usize = 16 << 20;
     const BOUND: usize = SIZE + (512 << 20);
+    let _alone = ALONE.lock().await;
     let broker = TestBroker::start().await;
     let all = i32::MAX.to_be_bytes();
     let many = (1i32 << 20).to_be_bytes();
@@ -64,5 +71,58 @@ async fn a_frame_costs_no_more_than_a_bounded_multiple_of_its_size() {
         let cost = MEMORY.peak_usage().saturating_sub(before);
         assert!(cost < BOUND, "frame {number} takes {} MiB", cost >> 20);
     }
+    broker.stop().await;
+}
+
+/// Readers that take nothing hold no more than answers may take together, however many they are, and it comes back when
+/// they are gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_readers_hold_a_bounded_amount_and_give_it_back() {
+    const ANSWERS: usize = 16 << 20;
+    const READERS: usize = 60;
+    /// What connections, tasks and the runtime take besides.
+    const REST: usize = 8 << 20;
+    let _alone = ALONE.lock().await;
+    let broker = TestBroker::start_with(|config| config.limits.answer_bytes = ANSWERS).await;
+    let mut writer = RawClient::connect(&broker.bootstrap).await;
+    let value = "x".repeat(900_000);
+    for _ in 0..10 {
+        let written = writer.produce("lines", batch(-1, 0, &[&value])).await;
+        assert_eq!(written.error_code, 0);
+    }
+    let partition = FetchPartition::default().with_partition_max_bytes(i32::MAX);
+    let topic = FetchTopic::default()
+        .with_topic(TopicName(StrBytes::from_static_str("lines")))
+        .with_partitions(vec![partition]);
+    let fetch = FetchRequest::default()
+        .with_max_bytes(i32::MAX)
+        .with_topics(vec![topic]);
+    let before = MEMORY.current_usage();
+    MEMORY.reset_peak_usage();
+    let mut readers = Vec::new();
+    for _ in 0..READERS {
+        let mut reader = RawClient::connect(&broker.bootstrap).await;
+        // One answer does not fit what the system holds between the two.
+        for _ in 0..10 {
+            reader.send_request(11, &fetch).await;
+        }
+        readers.push(reader);
+    }
+    let held = || MEMORY.current_usage().saturating_sub(before);
+    eventually("they hold what they may", async || held() > ANSWERS / 2).await;
+    // Whoever reads is answered beside them.
+    let mut good = RawClient::connect(&broker.bootstrap).await;
+    let answer = good.call(11, fetch.clone()).await;
+    assert!(answer.responses[0].partitions[0].records.is_some());
+    drop((good, answer));
+    let peak = MEMORY.peak_usage().saturating_sub(before);
+    // Once as records, once more as frames.
+    assert!(
+        peak < 2 * ANSWERS + REST,
+        "{READERS} readers hold {} MiB",
+        peak >> 20
+    );
+    drop(readers);
+    eventually("it comes back", async || held() < REST).await;
     broker.stop().await;
 }

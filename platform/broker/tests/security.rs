@@ -14,9 +14,10 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::alter_user_scram_credentials_request::{
     ScramCredentialDeletion, ScramCredentialUpsertion,
 };
+use kafka_protocol::messages::create_acls_request::AclCreation;
 use kafka_protocol::messages::{
-    AlterUserScramCredentialsRequest, ApiVersionsRequest, DescribeUserScramCredentialsRequest,
-    MetadataRequest, SaslAuthenticateRequest, SaslHandshakeRequest,
+    AlterUserScramCredentialsRequest, ApiVersionsRequest, CreateAclsRequest,
+    DescribeUserScramCredentialsRequest, MetadataRequest, SaslAuthenticateRequest, SaslHandshakeRequest,
 };
 use kafka_protocol::protocol::StrBytes;
 use osqdemo_broker::{ClientCertificates, Config, Listener, Mechanism, Secret, Tls, TokenKeys, Tokens, User};
@@ -24,6 +25,9 @@ use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::util::Timeout;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -263,6 +267,61 @@ async fn a_required_client_certificate_has_to_be_one_of_ours() {
     complaint(config(Some(theirs.sign("alice"))), Listening::default(), "alert").await;
     let producer = config(Some(ours.sign("alice"))).create().unwrap();
     assert_eq!(send(&producer, "lines", "let in").await, (0, 0));
+    broker.stop().await;
+}
+
+/// Rules are about who a certificate says that its client is; who has none, where none is required, is nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_who_its_certificate_says() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let requested = ours.tls(ClientCertificates::Requested(ours.roots()));
+    let required = ours.tls(ClientCertificates::Required(ours.roots()));
+    let broker = TestBroker::start_with(move |config| {
+        config.listeners = vec![
+            listener("open", None, &[]),
+            listener("requested", Some(requested.clone()), &[]),
+            listener("required", Some(required.clone()), &[]),
+        ];
+    })
+    .await;
+    let [open, requested, required] = [0, 1, 2].map(|at| broker.addresses[at].local.to_string());
+    send(&broker.producer(), "lines", "before there are rules").await;
+    let rule = AclCreation::default()
+        .with_resource_type(2)
+        .with_resource_name(StrBytes::from_static_str("lines"))
+        .with_resource_pattern_type(3)
+        .with_principal(StrBytes::from_static_str("User:CN=alice"))
+        .with_host(StrBytes::from_static_str("*"))
+        .with_operation(4)
+        .with_permission_type(3);
+    let mut raw = RawClient::connect(&open).await;
+    let request = CreateAclsRequest::default().with_creations(vec![rule]);
+    assert_eq!(error(raw.call(3, request).await.results[0].error_code), None);
+
+    let config = |bootstrap: &str, signed: Option<support::certificates::Signed>| {
+        let mut config = client(bootstrap, "SSL", &[]);
+        config.set("ssl.ca.pem", ours.root());
+        if let Some(signed) = signed {
+            config.set("ssl.certificate.pem", signed.certificate);
+            config.set("ssl.key.pem", signed.key);
+        }
+        config
+    };
+    let write = async |bootstrap: &str, signed| {
+        let producer: FutureProducer = config(bootstrap, signed).create().unwrap();
+        let record = FutureRecord::<str, str>::to("lines").payload("value");
+        let sent = producer.send(record, Timeout::After(DEADLINE)).await;
+        sent.map(|_| ()).map_err(|(error, _)| error.rdkafka_error_code())
+    };
+    let refused = Err(Some(RDKafkaErrorCode::TopicAuthorizationFailed));
+    for bootstrap in [&requested, &required] {
+        assert_eq!(write(bootstrap, Some(ours.sign("alice"))).await, Ok(()));
+        assert_eq!(write(bootstrap, Some(ours.sign("bob"))).await, refused);
+    }
+    assert_eq!(write(&requested, None).await, refused, "nobody has no rule");
+    // One that somebody else has signed is no certificate here, also where none need be shown.
+    let forged = config(&requested, Some(theirs.sign("alice")));
+    complaint(forged, Listening::default(), "alert").await;
     broker.stop().await;
 }
 

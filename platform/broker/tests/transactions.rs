@@ -4,10 +4,12 @@ mod support;
 
 use std::time::Duration;
 
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::describe_producers_request::TopicRequest;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::{
-    DescribeTransactionsRequest, ListOffsetsRequest, ListTransactionsRequest, ProducerId, TopicName,
-    TransactionalId,
+    DescribeProducersRequest, DescribeTransactionsRequest, ListOffsetsRequest, ListTransactionsRequest,
+    ProducerId, TopicName, TransactionalId,
 };
 use kafka_protocol::protocol::StrBytes;
 use rdkafka::consumer::{Consumer, StreamConsumer};
@@ -16,7 +18,7 @@ use rdkafka::producer::{FutureProducer, Producer};
 use rdkafka::{Message, Offset, TopicPartitionList};
 
 use osqdemo_broker::FlushPolicy;
-use support::raw::RawClient;
+use support::raw::{RawClient, error};
 use support::{DEADLINE, TestBroker, eventually, receive, send, subscribed};
 
 /// A producer with a transactional id, ready to begin.
@@ -245,6 +247,18 @@ async fn transactions_are_listed_and_described() {
         .with_duration_filter(-1)
         .with_producer_id_filters(vec![ProducerId(found.producer_id.0 + 1)]);
     assert!(client.call(1, other).await.transaction_states.is_empty());
+    // A regular expression matches whole ids.
+    for (pattern, expected) in [("m.*", 1), ("min", 0), ("", 1)] {
+        let request = ListTransactionsRequest::default()
+            .with_duration_filter(-1)
+            .with_transactional_id_pattern(Some(StrBytes::from_static_str(pattern)));
+        let listed = client.call(2, request).await.transaction_states;
+        assert_eq!(listed.len(), expected, "{pattern}");
+    }
+    let wrong = ListTransactionsRequest::default()
+        .with_transactional_id_pattern(Some(StrBytes::from_static_str("(")));
+    let code = client.call(2, wrong).await.error_code;
+    assert_eq!(error(code), Some(ResponseError::InvalidRegularExpression));
     commit(&producer).await.unwrap();
     eventually("it is complete", async || {
         let found = client.call(0, describe.clone()).await;
@@ -271,6 +285,70 @@ async fn nobody_who_reads_only_what_is_committed_is_sent_behind_an_open_transact
     assert_eq!(offset_at(&mut client, 0, 1).await, 0);
     // The marker may be later than the record.
     assert!(offset_at(&mut client, -3, 1).await >= 0);
+    broker.stop().await;
+}
+
+/// The producers of `lines`, as DescribeProducers tells them: id, epoch, last sequence, where the open transaction begins.
+async fn producers(client: &mut RawClient) -> Vec<(i64, i32, i32, i64)> {
+    let topic = TopicRequest::default()
+        .with_name(TopicName(StrBytes::from_static_str("lines")))
+        .with_partition_indexes(vec![0]);
+    let request = DescribeProducersRequest::default().with_topics(vec![topic]);
+    let mut answer = client.call(0, request).await;
+    let partition = answer.topics.remove(0).partitions.remove(0);
+    assert_eq!((partition.error_code, partition.partition_index), (0, 0));
+    let told = partition.active_producers.into_iter().map(|producer| {
+        assert!(producer.last_timestamp > 0);
+        (
+            producer.producer_id.0,
+            producer.producer_epoch,
+            producer.last_sequence,
+            producer.current_txn_start_offset,
+        )
+    });
+    let mut told: Vec<_> = told.collect();
+    told.sort_unstable();
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn producers_are_described_with_what_they_have_open() {
+    let broker = TestBroker::start().await;
+    let mut client = RawClient::connect(&broker.bootstrap).await;
+    let idempotent = broker.producer();
+    for value in ["one", "two", "three"] {
+        send(&idempotent, "lines", value).await;
+    }
+    let [(first, epoch, sequence, open)] = producers(&mut client).await[..] else {
+        panic!("one producer");
+    };
+    assert_eq!((epoch, sequence, open), (0, 2, -1));
+    // Of the second who takes the transactional id: the epoch counts them.
+    drop(transactional(&broker, "mine", &[]).await);
+    let producer = transactional(&broker, "mine", &[]).await;
+    producer.begin_transaction().unwrap();
+    for value in ["four", "five"] {
+        send(&producer, "lines", value).await;
+    }
+    let all = producers(&mut client).await;
+    let [idempotent, (second, epoch, sequence, open)] = all[..] else {
+        panic!("two producers, not {all:?}");
+    };
+    assert_eq!(idempotent, (first, 0, 2, -1));
+    assert!(second > first);
+    assert_eq!((epoch, sequence, open), (1, 1, 3));
+    commit(&producer).await.unwrap();
+    eventually("nothing is open", async || {
+        producers(&mut client).await.iter().all(|(.., open)| *open == -1)
+    })
+    .await;
+    let missing = TopicRequest::default()
+        .with_name(TopicName(StrBytes::from_static_str("none")))
+        .with_partition_indexes(vec![0]);
+    let request = DescribeProducersRequest::default().with_topics(vec![missing]);
+    let answer = client.call(0, request).await;
+    let code = answer.topics[0].partitions[0].error_code;
+    assert_eq!(error(code), Some(ResponseError::UnknownTopicOrPartition));
     broker.stop().await;
 }
 

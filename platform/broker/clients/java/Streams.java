@@ -28,22 +28,27 @@ import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
 
 /**
- * Kafka Streams with exactly_once_v2: `Streams BOOTSTRAP …`. It counts by key, is closed in the middle, loses its state and
- * reads it from the changelog again; who reads what is committed sees each count of each key once, in order.
+ * Kafka Streams with exactly_once_v2: `Streams BOOTSTRAP …`. It counts by key, is closed in the middle, is killed in the middle,
+ * loses its state and reads it from the changelog again; who reads what is committed sees each count of each key once, in order.
+ *
+ * `Streams count BOOTSTRAP APPLICATION INPUT OUTPUT STATE` is what is killed: it counts until its standard input ends.
  */
 public final class Streams {
     private static final Duration DEADLINE = Duration.ofSeconds(90);
     private static final int KEYS = 10;
 
     private final String bootstrap;
-    private final String input = unique("input");
-    private final String output = unique("output");
-    private final String application = unique("counting");
+    private final String application;
+    private final String input;
+    private final String output;
     private final Map<String, List<Long>> seen = new HashMap<>();
     private int sent;
 
-    private Streams(String bootstrap) {
+    private Streams(String bootstrap, String application, String input, String output) {
         this.bootstrap = bootstrap;
+        this.application = application;
+        this.input = input;
+        this.output = output;
     }
 
     private static String unique(String what) {
@@ -79,6 +84,16 @@ public final class Streams {
         return streams;
     }
 
+    /** The same in a process of its own. */
+    private Process startProcess(Path state) throws Exception {
+        String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
+        return new ProcessBuilder(java, "-Xmx256m", "-XX:+UseSerialGC", "-cp", System.getProperty("java.class.path"), "Streams",
+                "count", bootstrap, application, input, output, state.toString())
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .redirectError(ProcessBuilder.Redirect.INHERIT)
+                .start();
+    }
+
     private void send(int count) {
         Map<String, Object> settings = Map.of("bootstrap.servers", bootstrap);
         try (var producer = new KafkaProducer<>(settings, new StringSerializer(), new StringSerializer())) {
@@ -96,18 +111,26 @@ public final class Streams {
         }
     }
 
-    /** Reads what is committed until every record that was sent is counted. */
-    private void expectAll(KafkaConsumer<String, Long> reader) {
+    private int counted() {
+        return seen.values().stream().mapToInt(List::size).sum();
+    }
+
+    /** Reads what is committed until so many records are counted. */
+    private void readUntil(KafkaConsumer<String, Long> reader, int wanted) {
         long end = System.nanoTime() + DEADLINE.toNanos();
-        while (seen.values().stream().mapToInt(List::size).sum() < sent) {
+        while (counted() < wanted) {
             if (System.nanoTime() > end) {
-                int counted = seen.values().stream().mapToInt(List::size).sum();
-                throw new AssertionError(counted + " of " + sent + " are counted");
+                throw new AssertionError(counted() + " of " + sent + " are counted");
             }
             for (ConsumerRecord<String, Long> record : reader.poll(Duration.ofMillis(200))) {
                 seen.computeIfAbsent(record.key(), key -> new ArrayList<>()).add(record.value());
             }
         }
+    }
+
+    /** Reads what is committed until every record that was sent is counted. */
+    private void expectAll(KafkaConsumer<String, Long> reader) {
+        readUntil(reader, sent);
         List<Long> wanted = LongStream.rangeClosed(1, sent / KEYS).boxed().toList();
         seen.forEach((key, counts) -> {
             if (!counts.equals(wanted)) {
@@ -136,6 +159,28 @@ public final class Streams {
                 KafkaStreams second = start(state);
                 expectAll(reader);
                 second.close(DEADLINE);
+            });
+            report("streams exactly_once_v2, killed", () -> {
+                for (int kills = 0; kills < 3; kills++) {
+                    Process counting = startProcess(state);
+                    try {
+                        int before = counted();
+                        send(5_000);
+                        // In the middle of it: more is committed, and not all.
+                        readUntil(reader, before + 1);
+                        send(5_000);
+                    } finally {
+                        counting.destroyForcibly().waitFor();
+                    }
+                }
+                Process last = startProcess(state);
+                try {
+                    expectAll(reader);
+                } finally {
+                    // It ends with its input.
+                    last.getOutputStream().close();
+                    last.waitFor();
+                }
             });
             report("streams changelog restore", () -> {
                 forget(state);
@@ -169,8 +214,15 @@ public final class Streams {
     }
 
     public static void main(String[] arguments) throws Exception {
+        if (arguments[0].equals("count")) {
+            Streams counting = new Streams(arguments[1], arguments[2], arguments[3], arguments[4]);
+            try (KafkaStreams streams = counting.start(Path.of(arguments[5]))) {
+                System.in.transferTo(java.io.OutputStream.nullOutputStream());
+            }
+            return;
+        }
         System.out.println("client\tkafka-streams\t" + AppInfoParser.getVersion());
-        new Streams(arguments[0]).run();
+        new Streams(arguments[0], unique("counting"), unique("input"), unique("output")).run();
         System.exit(status);
     }
 }

@@ -38,6 +38,7 @@ echo "$same" >"$folder/tmp/same.json"
 echo "${same/\[1\]/[9]}" >"$folder/tmp/other.json"
 echo '{"version":1,"topics":[{"topic":"lines"}]}' >"$folder/tmp/topics.json"
 echo '{"version":1,"partitions":[{"topic":"lines","partition":0,"offset":0}]}' >"$folder/tmp/records.json"
+printf 'lines,0,0\nlines,1,0\n' >"$folder/tmp/offsets.csv"
 touch "$folder/tmp/empty.properties"
 java -Xmx384m -XX:+UseSerialGC -Dkafka.log.level=ERROR "-Dlog4j.configuration=file:$kafka/log4j.properties" \
   "-Dlog4j2.configurationFile=$kafka/log4j2.properties" "-Djava.io.tmpdir=$folder/tmp" "-Dcommands=$sources/tools.txt" \

@@ -18,6 +18,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::{Call, NO_ERROR, Session, blocking};
 use crate::security::acls::{Acl, AclFilter, CLUSTER, NameFilter, Operation, Pattern, Permission, Resource};
 use crate::security::store::MAX_ACLS;
+use crate::told::beginning;
 
 /// Stands for anything in a filter.
 const ANY: i8 = 1;
@@ -75,6 +76,7 @@ pub(crate) async fn handle_create(
     request: CreateAclsRequest,
 ) -> CreateAclsResponse {
     let wanted: Vec<Result<Acl, Invalid>> = request.creations.iter().map(rule).collect();
+    let rules = wanted.clone();
     let node = Arc::clone(&session.node);
     let created = blocking(move || {
         node.security.change_acls(|acls| {
@@ -92,8 +94,14 @@ pub(crate) async fn handle_create(
     let results = match created.await {
         Some(Ok(results)) => results
             .into_iter()
-            .map(|result| match result {
-                Ok(()) => AclCreationResult::default().with_error_code(NO_ERROR),
+            .zip(&rules)
+            .map(|(result, rule)| match result {
+                Ok(()) => {
+                    if let Ok(rule) = rule {
+                        tell_rule(session, rule, "a rule was made");
+                    }
+                    AclCreationResult::default().with_error_code(NO_ERROR)
+                }
                 Err(reason) => AclCreationResult::default()
                     .with_error_code(ResponseError::InvalidRequest.code())
                     .with_error_message(Some(StrBytes::from_static_str(reason))),
@@ -138,6 +146,9 @@ pub(crate) async fn handle_delete(
             .into_iter()
             .map(|result| match result {
                 Ok(acls) => {
+                    for rule in &acls {
+                        tell_rule(session, rule, "a rule was taken away");
+                    }
                     let acls = acls.into_iter().map(described);
                     DeleteAclsFilterResult::default().with_matching_acls(acls.collect())
                 }
@@ -155,6 +166,20 @@ pub(crate) async fn handle_delete(
         }
     };
     DeleteAclsResponse::default().with_filter_results(results)
+}
+
+fn tell_rule(session: &Session, rule: &Acl, what: &'static str) {
+    tell!(
+        session,
+        permission = ?rule.permission,
+        of = ?beginning(&rule.principal),
+        from = ?beginning(&rule.host),
+        operation = ?rule.operation,
+        resource = ?rule.resource,
+        pattern = ?rule.pattern,
+        name = ?beginning(&rule.name),
+        "{what}"
+    );
 }
 
 fn described(acl: Acl) -> DeleteAclsMatchingAcl {

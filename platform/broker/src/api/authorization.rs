@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::{Call, Session};
 use crate::security::Principal;
 use crate::security::acls::{Acls, CLUSTER, Client, Operation, Resource};
+use crate::told::beginning;
 
 /// What a client is told beside the code, in Kafka's words.
 const CLUSTER_DENIED: &str = "Cluster authorization failed.";
@@ -106,20 +107,17 @@ impl<'a> Permits<'a> {
     fn client(&self) -> Client<'_> {
         Client {
             principal: &self.principal,
-            host: self.session.client_host.trim_start_matches('/'),
+            host: self.session.host(),
         }
     }
 
     fn tell(&self, operation: Operation, resource: Resource, name: &str) {
-        let name = name.get(..LONGEST_TOLD).unwrap_or(name).escape_debug();
+        let name = beginning(name).escape_debug();
         if self.session.node.complaints.may_tell(Instant::now()) {
             tracing::warn!(principal = %self.principal, ?operation, ?resource, %name, "a client may not do what it asks for");
         }
     }
 }
-
-/// Of a longer name only the beginning is told.
-const LONGEST_TOLD: usize = 249;
 
 /// Takes out of a list what may not be done.
 fn take_out<T>(list: &mut Vec<T>, may: impl Fn(&T) -> bool) -> Vec<T> {
@@ -145,4 +143,9 @@ open_to_all! {
     kafka_protocol::messages::ApiVersionsRequest,
     kafka_protocol::messages::SaslHandshakeRequest,
     kafka_protocol::messages::SaslAuthenticateRequest,
+    // Nobody gets a token.
+    kafka_protocol::messages::CreateDelegationTokenRequest,
+    kafka_protocol::messages::RenewDelegationTokenRequest,
+    kafka_protocol::messages::ExpireDelegationTokenRequest,
+    kafka_protocol::messages::DescribeDelegationTokenRequest,
 }

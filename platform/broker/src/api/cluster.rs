@@ -1,10 +1,11 @@
-//! DescribeCluster and DescribeQuorum: a cluster of one, which agrees with itself.
+//! DescribeCluster, DescribeQuorum, UnregisterBroker: a cluster of one, which agrees with itself.
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use kafka_protocol::messages::describe_quorum_response::{Node, PartitionData, ReplicaState, TopicData};
 use kafka_protocol::messages::{
     DescribeClusterRequest, DescribeClusterResponse, DescribeQuorumRequest, DescribeQuorumResponse,
+    UnregisterBrokerRequest, UnregisterBrokerResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -83,4 +84,21 @@ pub(crate) async fn handle_quorum(
     } else {
         response
     }
+}
+
+/// Brokers that are gone can be forgotten; here is one, which is not.
+pub(crate) async fn handle_unregister(
+    _session: &Session,
+    _call: &Call,
+    request: UnregisterBrokerRequest,
+) -> UnregisterBrokerResponse {
+    let (code, message) = if request.broker_id == NODE_ID {
+        let message = "this is the only broker there is";
+        (ResponseError::InvalidRequest, message)
+    } else {
+        (ResponseError::BrokerIdNotRegistered, "there is no such broker")
+    };
+    UnregisterBrokerResponse::default()
+        .with_error_code(code.code())
+        .with_error_message(Some(StrBytes::from_static_str(message)))
 }

@@ -2,6 +2,10 @@
 //! the broker, of which those can be altered that stand for topics that do not say so themselves.
 
 mod alteration;
+mod documentation;
+mod own;
+
+use std::time::Duration;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
@@ -16,11 +20,14 @@ use kafka_protocol::protocol::StrBytes;
 
 pub(crate) use self::alteration::{handle_alter, handle_alter_incrementally};
 use super::{Call, NO_ERROR, NODE_ID, Session};
+use crate::config::GroupTimings;
 use crate::groups::settings;
-use crate::topics::settings::{DEFINITIONS, Definition, Kind, TopicSettings};
+use crate::topics::settings::{DEFINITIONS, Defaults, Definition, TopicSettings};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+/// What clients are to tell of themselves (KIP-714): nothing is, so that nobody has such settings.
+const CLIENT_METRICS: i8 = 16;
 const GROUP: i8 = 32;
 
 const SOURCE_TOPIC: i8 = 1;
@@ -36,6 +43,10 @@ pub(crate) async fn handle_describe(
     _call: &Call,
     request: DescribeConfigsRequest,
 ) -> DescribeConfigsResponse {
+    let besides = Besides {
+        synonyms: request.include_synonyms,
+        documentation: request.include_documentation,
+    };
     let results = request
         .resources
         .into_iter()
@@ -43,8 +54,11 @@ pub(crate) async fn handle_describe(
             let result = DescribeConfigsResult::default()
                 .with_resource_type(resource.resource_type)
                 .with_resource_name(resource.resource_name.clone());
-            match describe(session, &resource, request.include_synonyms) {
-                Ok(configs) => result.with_error_code(NO_ERROR).with_configs(configs),
+            match describe(session, &resource) {
+                Ok(settings) => {
+                    let told = settings.into_iter().map(|setting| setting.told(besides));
+                    result.with_error_code(NO_ERROR).with_configs(told.collect())
+                }
                 Err((code, message)) => result
                     .with_error_code(code.code())
                     .with_error_message(Some(StrBytes::from_static_str(message))),
@@ -85,46 +99,96 @@ pub(crate) async fn handle_list(
 
 type Refused = (ResponseError, &'static str);
 
-fn describe(
-    session: &Session,
-    resource: &DescribeConfigsResource,
-    with_synonyms: bool,
-) -> Result<Vec<DescribeConfigsResourceResult>, Refused> {
-    let wanted = |name: &str| {
-        resource
-            .configuration_keys
-            .as_ref()
-            .is_none_or(|keys| keys.iter().any(|key| key.as_str() == name))
-    };
-    match resource.resource_type {
+/// What is told of a setting besides its value.
+#[derive(Debug, Clone, Copy)]
+struct Besides {
+    synonyms: bool,
+    documentation: bool,
+}
+
+/// A setting, and the places where its value is looked for.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    name: &'static str,
+    kind: i8,
+    read_only: bool,
+    /// The places that have a value; that of the first is in force.
+    layers: Vec<Layer>,
+    /// What is in force where none of them has one.
+    otherwise: String,
+}
+
+/// A value, and where it comes from, as Kafka numbers it.
+#[derive(Debug)]
+struct Layer {
+    name: &'static str,
+    value: String,
+    source: i8,
+}
+
+impl Setting {
+    /// The value that is in force.
+    pub(crate) fn value(&self) -> &str {
+        self.layers.first().map_or(&self.otherwise, |layer| &layer.value)
+    }
+
+    /// Where it comes from, as Kafka numbers it.
+    pub(crate) fn source(&self) -> i8 {
+        self.layers.first().map_or(SOURCE_DEFAULT, |layer| layer.source)
+    }
+
+    fn told(self, besides: Besides) -> DescribeConfigsResourceResult {
+        let text = |text: &str| StrBytes::from_string(text.to_owned());
+        let documentation = documentation::of(self.name).filter(|_| besides.documentation);
+        let told = DescribeConfigsResourceResult::default()
+            .with_name(StrBytes::from_static_str(self.name))
+            .with_value(Some(text(self.value())))
+            .with_config_source(self.source())
+            .with_read_only(self.read_only)
+            .with_config_type(self.kind)
+            .with_documentation(documentation.map(StrBytes::from_static_str));
+        if !besides.synonyms {
+            return told;
+        }
+        let synonyms = self.layers.into_iter().map(|layer| {
+            DescribeConfigsSynonym::default()
+                .with_name(StrBytes::from_static_str(layer.name))
+                .with_value(Some(StrBytes::from_string(layer.value)))
+                .with_source(layer.source)
+        });
+        told.with_synonyms(synonyms.collect())
+    }
+}
+
+fn describe(session: &Session, resource: &DescribeConfigsResource) -> Result<Vec<Setting>, Refused> {
+    let mut settings = match resource.resource_type {
         TOPIC => {
             let topic = session
                 .node
                 .topics
                 .by_name(&resource.resource_name)
                 .ok_or((ResponseError::UnknownTopicOrPartition, "there is no such topic"))?;
-            Ok(DEFINITIONS
+            let defaults = session.node.topics.defaults();
+            DEFINITIONS
                 .iter()
-                .filter(|definition| wanted(definition.name))
-                .map(|definition| describe_topic_setting(session, definition, &topic.settings, with_synonyms))
-                .collect())
+                .map(|definition| topic_setting(definition, &topic.settings, &defaults))
+                .collect()
         }
         BROKER => {
             check_broker(&resource.resource_name)?;
-            let mut described = broker_settings(session, &resource.resource_name);
-            described.retain(|setting| wanted(&setting.name));
-            Ok(described)
+            broker_settings(session, &resource.resource_name)
         }
-        GROUP => {
-            let mut described = group_settings(session, &resource.resource_name);
-            described.retain(|setting| wanted(&setting.name));
-            Ok(described)
+        GROUP => group_settings(session, &resource.resource_name),
+        CLIENT_METRICS => Vec::new(),
+        _ => {
+            let message = "only topics, groups and the broker have settings";
+            return Err((ResponseError::InvalidRequest, message));
         }
-        _ => Err((
-            ResponseError::InvalidRequest,
-            "only topics, groups and the broker have settings",
-        )),
+    };
+    if let Some(wanted) = &resource.configuration_keys {
+        settings.retain(|setting| wanted.iter().any(|name| name.as_str() == setting.name));
     }
+    Ok(settings)
 }
 
 /// The name of a broker is its id; the empty one stands for all brokers, which is one here.
@@ -136,135 +200,114 @@ fn check_broker(id: &StrBytes) -> Result<(), Refused> {
     }
 }
 
-fn describe_topic_setting(
-    session: &Session,
+/// A topic's setting.
+pub(crate) fn topic_setting(
     definition: &Definition,
     settings: &TopicSettings,
-    with_synonyms: bool,
-) -> DescribeConfigsResourceResult {
-    let name = StrBytes::from_static_str(definition.name);
-    let value = StrBytes::from_string(described_value(definition, settings, session));
-    let source = source_of(definition, settings, session);
-    let default = definition.default_value(&session.node.topics.defaults());
-    let mut synonyms = Vec::new();
-    if with_synonyms {
-        if source == SOURCE_TOPIC {
-            synonyms.push(
-                DescribeConfigsSynonym::default()
-                    .with_name(name.clone())
-                    .with_value(Some(value.clone()))
-                    .with_source(SOURCE_TOPIC),
-            );
-        }
-        // Where the value would come from without the topic's own: the broker's settings.
-        if let Some(broker_name) = definition.broker_name() {
-            synonyms.push(
-                DescribeConfigsSynonym::default()
-                    .with_name(StrBytes::from_static_str(broker_name))
-                    .with_value(Some(StrBytes::from_string(default)))
-                    .with_source(source_of_default(definition, session)),
-            );
-        }
-    }
-    DescribeConfigsResourceResult::default()
-        .with_name(name)
-        .with_value(Some(value))
-        .with_config_source(source)
-        .with_synonyms(synonyms)
-        .with_config_type(definition.kind_code())
-}
-
-/// The value of a topic's setting that is in force.
-pub(crate) fn described_value(
-    definition: &Definition,
-    settings: &TopicSettings,
-    session: &Session,
-) -> String {
-    settings
-        .overrides()
-        .get(definition.name)
-        .cloned()
-        .unwrap_or_else(|| definition.default_value(&session.node.topics.defaults()))
-}
-
-/// Where the value in force comes from, as Kafka numbers it.
-pub(crate) fn source_of(definition: &Definition, settings: &TopicSettings, session: &Session) -> i8 {
-    if settings.overrides().contains_key(definition.name) {
-        SOURCE_TOPIC
-    } else {
-        source_of_default(definition, session)
+    defaults: &Defaults,
+) -> Setting {
+    let set = settings.overrides().get(definition.name).map(|value| Layer {
+        name: definition.name,
+        value: value.clone(),
+        source: SOURCE_TOPIC,
+    });
+    let of_broker = broker_layers(definition, defaults, SOURCE_ALL_BROKERS);
+    Setting {
+        name: definition.name,
+        kind: definition.kind_code(),
+        read_only: false,
+        layers: set.into_iter().chain(of_broker).collect(),
+        otherwise: definition.default_value(defaults),
     }
 }
 
-fn source_of_default(definition: &Definition, session: &Session) -> i8 {
-    if session
-        .node
-        .topics
-        .defaults()
-        .altered()
-        .contains_key(definition.name)
-    {
-        SOURCE_ALL_BROKERS
-    } else {
-        SOURCE_DEFAULT
-    }
+/// Where the broker's settings have the value of a topic's that does not say so itself: what was altered while it runs,
+/// which is told to be of `altered`; what it was started with; and Kafka's default.
+fn broker_layers(definition: &Definition, defaults: &Defaults, altered: i8) -> Vec<Layer> {
+    let Some(name) = definition.broker_name() else {
+        return Vec::new();
+    };
+    let dynamic = defaults.altered().get(definition.name).map(|value| Layer {
+        name,
+        value: value.clone(),
+        source: altered,
+    });
+    let rest = fixed_layers(
+        name,
+        definition.configured_value(defaults),
+        Some(definition.usual_value()),
+    );
+    dynamic.into_iter().chain(rest).collect()
+}
+
+/// What the broker was started with, where that is not what Kafka would take, and what Kafka would.
+fn fixed_layers(name: &'static str, value: String, usual: Option<String>) -> Vec<Layer> {
+    let layer = |value, source| Layer { name, value, source };
+    let is_usual = usual.as_ref() == Some(&value);
+    let configured = (!is_usual).then(|| layer(value, SOURCE_STATIC_BROKER));
+    let usual = usual.map(|usual| layer(usual, SOURCE_DEFAULT));
+    configured.into_iter().chain(usual).collect()
 }
 
 /// The broker's settings: its own, and what stands for topics that do not say so themselves. What was altered is shown to
 /// be of this broker or of all, whichever was asked for.
-fn broker_settings(session: &Session, id: &StrBytes) -> Vec<DescribeConfigsResourceResult> {
-    let config = &session.node.config;
-    let setting = |name, value: String, kind| {
-        DescribeConfigsResourceResult::default()
-            .with_name(StrBytes::from_static_str(name))
-            .with_value(Some(StrBytes::from_string(value)))
-            .with_config_source(SOURCE_STATIC_BROKER)
-            .with_config_type(kind)
-    };
-    let number = Kind::Number { min: -1 }.code();
-    let partitions = config.default_partitions.to_string();
-    let creates = config.auto_create_topics.to_string();
-    let mut settings = vec![
-        setting("auto.create.topics.enable", creates, Kind::Boolean.code()).with_read_only(true),
-        setting("default.replication.factor", "1".to_owned(), number).with_read_only(true),
-        setting("num.partitions", partitions, number).with_read_only(true),
-    ];
-    let defaults = session.node.topics.defaults();
+fn broker_settings(session: &Session, id: &StrBytes) -> Vec<Setting> {
     let altered = if id.is_empty() {
         SOURCE_ALL_BROKERS
     } else {
         SOURCE_BROKER
     };
-    settings.extend(DEFINITIONS.iter().filter_map(|definition| {
-        let name = definition.broker_name()?;
-        let setting = setting(name, definition.default_value(&defaults), definition.kind_code());
-        Some(match defaults.altered().contains_key(definition.name) {
-            true => setting.with_config_source(altered),
-            false => setting,
+    let defaults = session.node.topics.defaults();
+    let of_topics = DEFINITIONS.iter().filter_map(|definition| {
+        Some(Setting {
+            name: definition.broker_name()?,
+            kind: definition.kind_code(),
+            read_only: false,
+            layers: broker_layers(definition, &defaults, altered),
+            otherwise: String::new(),
         })
-    }));
-    settings.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    });
+    let own = own::SETTINGS.iter().map(|own| {
+        let value = (own.value)(&session.node.config);
+        Setting {
+            name: own.name,
+            kind: own.kind,
+            read_only: true,
+            layers: fixed_layers(own.name, value, own.usual.map(str::to_owned)),
+            otherwise: String::new(),
+        }
+    });
+    let mut settings: Vec<Setting> = of_topics.chain(own).collect();
+    settings.sort_unstable_by_key(|setting| setting.name);
     settings
 }
 
 /// A group's settings; any group has them, whether anybody is in it or not.
-fn group_settings(session: &Session, group_id: &StrBytes) -> Vec<DescribeConfigsResourceResult> {
+fn group_settings(session: &Session, group_id: &StrBytes) -> Vec<Setting> {
     let set = session.node.groups.settings(group_id);
-    let timing = session.node.groups.timing(group_id);
-    let setting = |name, value: std::time::Duration| {
-        let source = match set.contains_key(name) {
-            true => SOURCE_GROUP,
-            false => SOURCE_DEFAULT,
-        };
-        DescribeConfigsResourceResult::default()
-            .with_name(StrBytes::from_static_str(name))
-            .with_value(Some(StrBytes::from_string(value.as_millis().to_string())))
-            .with_config_source(source)
-            // Of 32 bits, in Kafka.
-            .with_config_type(3)
+    let (ours, usual) = (&session.node.config.groups, GroupTimings::default());
+    let setting = |name: &'static str, broker_name, of: fn(&GroupTimings) -> Duration| {
+        let set = set.get(name).map(|value| Layer {
+            name,
+            value: value.clone(),
+            source: SOURCE_GROUP,
+        });
+        let ms = |timings: &GroupTimings| of(timings).as_millis().to_string();
+        let of_broker = fixed_layers(broker_name, ms(ours), Some(ms(&usual)));
+        Setting {
+            name,
+            kind: own::INT,
+            read_only: false,
+            layers: set.into_iter().chain(of_broker).collect(),
+            otherwise: String::new(),
+        }
     };
     vec![
-        setting(settings::HEARTBEAT, timing.heartbeat),
-        setting(settings::SESSION, timing.session),
+        setting(settings::HEARTBEAT, own::GROUP_HEARTBEAT, |timings| {
+            timings.consumer_heartbeat_interval
+        }),
+        setting(settings::SESSION, own::GROUP_SESSION, |timings| {
+            timings.consumer_session_timeout
+        }),
     ]
 }

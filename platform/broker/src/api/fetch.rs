@@ -15,9 +15,9 @@ use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, ProducerId
 use tokio::time::{Duration, Instant};
 
 use super::{Call, LEADER_EPOCH, NO_ERROR, Session, blocking};
+use crate::config::Config;
 use crate::node::memory_units;
 use crate::storage::batch::BatchHeader;
-use crate::storage::batch::compression::Compression;
 use crate::storage::read::ReadError;
 use crate::storage::transactions::Aborted;
 use crate::topics::Topic;
@@ -27,8 +27,6 @@ use crate::topics::partition::{Partition, Warmth};
 const TOPIC_IDS_SINCE: i16 = 13;
 /// No answer carries more records than this, whatever the client allows: it bounds the broker's memory.
 const RESPONSE_LIMIT: usize = 4 * 1024 * 1024;
-/// The first version whose consumers know zstd.
-const ZSTD_SINCE: i16 = 10;
 /// The isolation level of consumers that want nothing of transactions that are open or have come to nothing.
 const READ_COMMITTED: i8 = 1;
 
@@ -42,14 +40,10 @@ pub(crate) async fn handle(session: &Session, call: &Call, request: FetchRequest
     let deadline = Instant::now() + patience;
     let max_bytes = usize::try_from(request.max_bytes)
         .unwrap_or(0)
-        .min(RESPONSE_LIMIT)
-        .min(session.node.config.limits.answer_bytes);
+        .min(response_limit(&session.node.config));
     // More than an answer may carry never comes together: a full answer is enough.
     let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0).min(max_bytes);
-    let wanted = Wanted {
-        zstd: call.version >= ZSTD_SINCE,
-        only_committed: request.isolation_level == READ_COMMITTED,
-    };
+    let isolation = Isolation::of(request.isolation_level);
     let topics = resolve(session, call, request.topics);
 
     let nothing_to_wait_for = topics.iter().all(|topic| topic.partitions.is_empty());
@@ -68,7 +62,7 @@ pub(crate) async fn handle(session: &Session, call: &Call, request: FetchRequest
         else {
             return FetchResponse::default().with_error_code(ResponseError::UnknownServerError.code());
         };
-        let answer = read_all(&topics, wanted, max_bytes).await;
+        let answer = read_all(&topics, isolation, max_bytes).await;
         let enough = answer.bytes >= min_bytes || answer.failed || nothing_to_wait_for || answer.is_full();
         if enough || Instant::now() >= deadline || session.node.shutdown.is_cancelled() {
             // What was not needed goes back at once, the rest when the answer is written.
@@ -91,6 +85,11 @@ pub(crate) async fn handle(session: &Session, call: &Call, request: FetchRequest
             }
         }
     }
+}
+
+/// The bytes of records that one answer carries at most.
+pub(crate) fn response_limit(config: &Config) -> usize {
+    RESPONSE_LIMIT.min(config.limits.answer_bytes)
 }
 
 /// The partitions of a request that exist.
@@ -116,11 +115,20 @@ struct WantedTopic {
     partitions: Vec<FetchPartition>,
 }
 
-/// What kinds of records a consumer takes.
-#[derive(Debug, Clone, Copy)]
-struct Wanted {
-    zstd: bool,
-    only_committed: bool,
+/// What a consumer wants of transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Isolation {
+    Everything,
+    OnlyCommitted,
+}
+
+impl Isolation {
+    fn of(level: i8) -> Self {
+        match level {
+            READ_COMMITTED => Self::OnlyCommitted,
+            _ => Self::Everything,
+        }
+    }
 }
 
 /// What one look at all partitions found.
@@ -192,7 +200,7 @@ fn resolve(session: &Session, call: &Call, topics: Vec<FetchTopic>) -> Vec<Wante
         .collect()
 }
 
-async fn read_all(topics: &[WantedTopic], records: Wanted, max_bytes: usize) -> Answer {
+async fn read_all(topics: &[WantedTopic], isolation: Isolation, max_bytes: usize) -> Answer {
     let mut answer = Answer {
         topics: Vec::with_capacity(topics.len()),
         bytes: 0,
@@ -203,7 +211,7 @@ async fn read_all(topics: &[WantedTopic], records: Wanted, max_bytes: usize) -> 
         for wanted in &topic.partitions {
             let left = max_bytes.saturating_sub(answer.bytes);
             let read = match &topic.found {
-                Ok(found) => read_partition(found, wanted, records, left, answer.bytes == 0).await,
+                Ok(found) => read_partition(found, wanted, isolation, left, answer.bytes == 0).await,
                 Err(code) => Err(*code),
             };
             let data = read.unwrap_or_else(|code| {
@@ -234,7 +242,7 @@ async fn read_all(topics: &[WantedTopic], records: Wanted, max_bytes: usize) -> 
 async fn read_partition(
     topic: &Topic,
     wanted: &FetchPartition,
-    kinds: Wanted,
+    isolation: Isolation,
     left: usize,
     first: bool,
 ) -> Result<PartitionData, ResponseError> {
@@ -250,8 +258,9 @@ async fn read_partition(
         return Err(ResponseError::OffsetOutOfRange);
     }
     let allowed = usize::try_from(wanted.partition_max_bytes).unwrap_or(0).min(left);
-    let is_open = kinds.only_committed && wanted.fetch_offset >= bounds.stable;
-    let stable = kinds.only_committed.then_some(bounds.stable);
+    let only_committed = isolation == Isolation::OnlyCommitted;
+    let is_open = only_committed && wanted.fetch_offset >= bounds.stable;
+    let stable = only_committed.then_some(bounds.stable);
     let read = if (allowed > 0 || first) && !is_open {
         read_records(partition, wanted.fetch_offset, allowed, stable).await
     } else {
@@ -265,12 +274,7 @@ async fn read_partition(
             ReadError::Storage(_) => ResponseError::KafkaStorageError,
         }
     })?;
-    let records = if kinds.zstd {
-        records
-    } else {
-        without_zstd(records)?
-    };
-    let records = if kinds.only_committed {
+    let records = if only_committed {
         before(records, bounds.stable)
     } else {
         records
@@ -281,7 +285,7 @@ async fn read_partition(
     } else {
         records
     };
-    let aborted = kinds.only_committed.then(|| {
+    let aborted = only_committed.then(|| {
         let to = last_batch(&records).map_or(wanted.fetch_offset, |last| last.next_offset());
         let among_them = aborted.into_iter().filter(|aborted| aborted.first_offset < to);
         among_them
@@ -299,21 +303,6 @@ async fn read_partition(
         .with_last_stable_offset(bounds.stable)
         .with_log_start_offset(bounds.start)
         .with_records(Some(records)))
-}
-
-/// Whole batches up to the first that only newer consumers can decompress; an error where that is the first of all.
-fn without_zstd(records: Bytes) -> Result<Bytes, ResponseError> {
-    let mut known = 0;
-    while let Ok(header) = BatchHeader::parse(&records[known..]) {
-        if header.compression() == Ok(Compression::Zstd) {
-            if known == 0 {
-                return Err(ResponseError::UnsupportedCompressionType);
-            }
-            break;
-        }
-        known += header.size;
-    }
-    Ok(records.slice(..known))
 }
 
 /// Those of some whole batches that lie before an offset, at which one begins.

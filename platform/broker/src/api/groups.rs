@@ -11,6 +11,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::{Call, NO_ERROR, Session, operations};
+use crate::told::beginning;
 
 /// The version of DescribeGroups in which an unknown group is an error rather than dead.
 const UNKNOWN_GROUP_IS_AN_ERROR_SINCE: i16 = 6;
@@ -103,6 +104,9 @@ pub(crate) async fn handle_delete(
         .into_iter()
         .map(|group_id| {
             let deleted = session.node.groups.delete(&group_id.0);
+            if deleted.is_ok() {
+                tell!(session, group = ?beginning(&group_id.0), "a group was deleted");
+            }
             DeletableGroupResult::default()
                 .with_group_id(group_id)
                 .with_error_code(deleted.map_or_else(|code| code.code(), |()| NO_ERROR))

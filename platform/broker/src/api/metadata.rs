@@ -104,7 +104,7 @@ pub(crate) async fn find_or_create(
         .ok_or(ResponseError::UnknownServerError)?;
     match created {
         Ok(topic) => {
-            tracing::info!(topic = %name, "created a topic on demand");
+            tell!(session, topic = %name, partitions = topic.partitions.len(), "created a topic on demand");
             Ok(topic)
         }
         // Another client was faster.

@@ -23,6 +23,7 @@ use super::{Call, NO_ERROR, Session, blocking};
 use crate::config::FlushPolicy;
 use crate::groups::group::Claim;
 use crate::groups::offsets::{Committed, GroupOffsets};
+use crate::told::beginning;
 use crate::topics::Topic;
 
 /// Kafka's limit for what a client may note with an offset.
@@ -281,6 +282,7 @@ pub(crate) async fn handle_delete(
         Ok(kept) => kept,
         Err(code) => return OffsetDeleteResponse::default().with_error_code(code.code()),
     };
+    tell!(session, group = ?beginning(group_id), partitions = partitions.len() - kept.len(), "offsets of a group were deleted");
     session.node.written.notify_one();
     let topics = request
         .topics

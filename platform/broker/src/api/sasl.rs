@@ -39,9 +39,7 @@ pub(crate) async fn handle_authenticate(
     _call: &Call,
     request: SaslAuthenticateRequest,
 ) -> SaslAuthenticateResponse {
-    let stepped = session
-        .authentication
-        .step(&session.node, &request.auth_bytes, Framing::Requests);
+    let stepped = session.step(&request.auth_bytes, Framing::Requests);
     let response = SaslAuthenticateResponse::default();
     let refused = |error: ResponseError, message| {
         SaslAuthenticateResponse::default()
@@ -50,7 +48,9 @@ pub(crate) async fn handle_authenticate(
     };
     match stepped.await {
         Stepped::Continue(message) => response.with_auth_bytes(message.into()),
-        Stepped::Known { message, lifetime_ms } => response
+        Stepped::Known {
+            message, lifetime_ms, ..
+        } => response
             .with_auth_bytes(message.into())
             .with_session_lifetime_ms(lifetime_ms),
         Stepped::Refused => refused(

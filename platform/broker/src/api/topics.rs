@@ -16,8 +16,8 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use super::configs::{described_value, source_of};
-use super::{Call, NODE_ID, Session, blocking, code_of};
+use super::configs::topic_setting;
+use super::{Call, NO_ERROR, NODE_ID, Session, blocking, code_of};
 use crate::topics::settings::DEFINITIONS;
 use crate::topics::{Commitment, Topic, TopicError, Topics};
 
@@ -63,6 +63,9 @@ pub(crate) async fn handle_create(
             .with_error_message(message);
         results.push(match created {
             Some(Ok(topic)) => {
+                if commitment == Commitment::Apply {
+                    tell!(session, topic = %topic.name, partitions = topic.partitions.len(), "a topic was created");
+                }
                 let partitions = match (commitment, asked) {
                     (Commitment::Apply, _) => topic.partitions.len() as i32,
                     (_, (-1, 0)) => session.node.topics.default_partitions(),
@@ -108,14 +111,15 @@ fn create(topics: &Topics, wanted: CreatableTopic, commitment: Commitment) -> Re
 }
 
 fn described(session: &Session, topic: &Topic, result: CreatableTopicResult) -> CreatableTopicResult {
+    let defaults = session.node.topics.defaults();
     let configs = DEFINITIONS
         .iter()
         .map(|definition| {
-            let value = described_value(definition, &topic.settings, session);
+            let setting = topic_setting(definition, &topic.settings, &defaults);
             CreatableTopicConfigs::default()
                 .with_name(StrBytes::from_static_str(definition.name))
-                .with_value(Some(StrBytes::from_string(value)))
-                .with_config_source(source_of(definition, &topic.settings, session))
+                .with_value(Some(StrBytes::from_string(setting.value().to_owned())))
+                .with_config_source(setting.source())
         })
         .collect();
     result
@@ -164,7 +168,10 @@ pub(crate) async fn handle_delete(
         .await;
         let (code, message) = code_of(&deleted, TopicError::code);
         let id = match &deleted {
-            Some(Ok(topic)) => topic.id,
+            Some(Ok(topic)) => {
+                tell!(session, topic = %topic.name, "a topic was deleted");
+                topic.id
+            }
             _ => id,
         };
         responses.push(
@@ -208,6 +215,9 @@ pub(crate) async fn handle_grow(
         })
         .await;
         let (code, message) = code_of(&grown, TopicError::code);
+        if code == NO_ERROR && commitment == Commitment::Apply {
+            tell!(session, topic = %wanted.name.0, partitions = wanted.count, "a topic was given more partitions");
+        }
         results.push(
             CreatePartitionsTopicResult::default()
                 .with_name(wanted.name)

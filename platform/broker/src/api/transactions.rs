@@ -28,6 +28,7 @@ use crate::config::FlushPolicy;
 use crate::groups::group::{Claim, Commit};
 use crate::groups::offsets::{Committed, TopicPartition};
 use crate::groups::transaction::Transaction;
+use crate::pattern;
 use crate::storage::batch::marker::Outcome;
 use crate::transactions::{Ended, Protocol};
 
@@ -289,13 +290,19 @@ pub(crate) async fn handle_describe(
     DescribeTransactionsResponse::default().with_transaction_states(states.collect())
 }
 
-/// Lists transactional ids, filtered by state, producer and age where the client asks for it.
+/// Lists transactional ids, filtered by name, state, producer and age where the client asks for it.
 pub(crate) async fn handle_list(
     session: &Session,
     _call: &Call,
     request: ListTransactionsRequest,
 ) -> ListTransactionsResponse {
     let now_ms = osqdemo_clock::unix_ms();
+    // An empty one is none.
+    let pattern = request.transactional_id_pattern.filter(|text| !text.is_empty());
+    let Ok(pattern) = pattern.map(|text| pattern::whole(&text)).transpose() else {
+        let code = ResponseError::InvalidRegularExpression.code();
+        return ListTransactionsResponse::default().with_error_code(code);
+    };
     let unknown = request
         .state_filters
         .iter()
@@ -309,6 +316,7 @@ pub(crate) async fn handle_list(
         .groups
         .transactions()
         .into_iter()
+        .filter(|(id, _)| pattern.as_ref().is_none_or(|pattern| pattern.is_match(id)))
         .filter(|(_, known)| {
             let age = known.started_ms.map_or(-1, |started| now_ms - started);
             (states.is_empty() || states.iter().any(|wanted| wanted.as_str() == state(known)))

@@ -23,6 +23,7 @@ use crate::security::credentials::{
     Credential, Credentials, DEFAULT_ITERATIONS, Hash, MAX_ITERATIONS, Users,
 };
 use crate::security::store::MAX_USERS;
+use crate::told::beginning;
 
 /// The longest name of a user and the longest salt, in bytes.
 const MAX_BYTES: usize = 1024;
@@ -136,9 +137,13 @@ pub(crate) async fn handle_alter(
     })
     .await;
     let results = changed.unwrap_or_default().into_iter().map(|(user, result)| {
+        let name = user.clone();
         let response = AlterUserScramCredentialsResult::default().with_user(user);
         match result {
-            Ok(()) => response.with_error_code(NO_ERROR),
+            Ok(()) => {
+                tell!(session, user = ?beginning(&name), "a user's password was changed or forgotten");
+                response.with_error_code(NO_ERROR)
+            }
             Err((code, message)) => response
                 .with_error_code(code.code())
                 .with_error_message(Some(StrBytes::from_static_str(message))),

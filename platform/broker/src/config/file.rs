@@ -1,7 +1,10 @@
-//! The broker's configuration file, TOML: listeners, users, tokens, ACLs' defaults.
+//! The broker's configuration file, TOML: listeners, users, tokens, ACLs' defaults, when records are synced, and what
+//! clients may take.
 //!
 //! What is wrong in it is told with its place. A password may stand elsewhere: `${env:NAME}`, `${file:PATH}`. A path is
 //! relative to the file.
+
+mod limits;
 
 use std::io::{self, Read as _};
 use std::net::SocketAddr;
@@ -9,9 +12,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use self::limits::TypedLimits;
 use super::{
-    ClientCertificates, Config, HostPort, Listener, Mechanism, Secret, Security, Tls, TokenKeys, Tokens,
-    User, WithoutAcl,
+    ClientCertificates, Config, FlushPolicy, HostPort, Listener, Mechanism, Secret, Security, Tls, TokenKeys,
+    Tokens, User, WithoutAcl,
 };
 
 /// No configuration, and no file with a password, is larger.
@@ -28,6 +32,9 @@ pub struct ConfigFile {
     pub security: Security,
     /// Where Prometheus may ask, and by which names.
     pub metrics: Option<(SocketAddr, Vec<String>)>,
+    /// When acknowledged records are forced to the disk, where the file says it.
+    pub flush: Option<FlushPolicy>,
+    limits: TypedLimits,
 }
 
 /// Why a configuration file cannot be followed. No password is in it.
@@ -67,7 +74,7 @@ impl ConfigFileError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Syntax { .. } => Some(
-                "the tables are `[[listener]]`, `[[user]]`, `[tokens]`, `[acls]` and `[metrics]`; docs/broker.md shows an example"
+                "there is `flush`, and the tables are `[[listener]]`, `[[user]]`, `[tokens]`, `[acls]`, `[metrics]` and `[limits]`; docs/broker.md shows an example"
                     .to_owned(),
             ),
             _ => None,
@@ -125,12 +132,19 @@ impl ConfigFile {
             config.metrics = Some(address);
             config.metrics_hosts = hosts;
         }
+        if let Some(flush) = self.flush {
+            config.flush = flush;
+        }
+        self.limits.apply(config);
     }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Typed {
+    flush: Option<TypedFlush>,
+    #[serde(default)]
+    limits: TypedLimits,
     #[serde(default)]
     listener: Vec<TypedListener>,
     #[serde(default)]
@@ -139,6 +153,13 @@ struct Typed {
     #[serde(default)]
     acls: TypedAcls,
     metrics: Option<TypedMetrics>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+enum TypedFlush {
+    Interval,
+    EveryBatch,
 }
 
 #[derive(Deserialize)]
@@ -268,6 +289,11 @@ impl Reader<'_> {
         Ok(ConfigFile {
             listeners,
             metrics: metrics.transpose()?,
+            flush: typed.flush.map(|flush| match flush {
+                TypedFlush::Interval => FlushPolicy::default(),
+                TypedFlush::EveryBatch => FlushPolicy::EveryBatch,
+            }),
+            limits: typed.limits,
             security: Security {
                 users: self.users(typed.user)?,
                 tokens,

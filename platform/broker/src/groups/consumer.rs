@@ -25,6 +25,7 @@ use uuid::Uuid;
 use self::assignor::Assignor;
 pub(crate) use self::beat::{Beat, Heartbeat, JOINS, Refusal};
 pub(crate) use self::member::Member;
+use super::events::Events;
 
 /// A partition, by its topic's id.
 pub(crate) type Place = (Uuid, i32);
@@ -72,6 +73,8 @@ pub(crate) struct ConsumerGroup {
     news: BTreeSet<StrBytes>,
     /// The journal's last entry that says something of it.
     pub(super) last_entry: u64,
+    /// What the log was not told yet.
+    events: Events,
 }
 
 impl ConsumerGroup {
@@ -88,7 +91,13 @@ impl ConsumerGroup {
             deserted_at: None,
             news: BTreeSet::new(),
             last_entry: 0,
+            events: Events::default(),
         }
+    }
+
+    /// What happened that the log was not told yet.
+    pub(crate) fn take_events(&mut self) -> Events {
+        std::mem::take(&mut self.events)
     }
 
     /// Counts changes of what is to be assigned.
@@ -159,14 +168,13 @@ impl ConsumerGroup {
 
     /// Removes members that were silent for too long, or kept for too long what is not their own any more.
     pub(crate) fn expire(&mut self, now: Instant) {
-        let late: Vec<StrBytes> = self
+        let late: Vec<(StrBytes, &'static str)> = self
             .members
             .iter()
-            .filter(|(_, member)| member.next_deadline() <= now)
-            .map(|(id, _)| id.clone())
+            .filter_map(|(id, member)| Some((id.clone(), member.is_late(now)?)))
             .collect();
-        for member_id in late {
-            tracing::info!(member = %member_id, "a group member's session has expired");
+        for (member_id, reason) in late {
+            self.events.lose(&member_id, reason);
             self.remove(&member_id);
         }
     }
@@ -203,6 +211,9 @@ impl ConsumerGroup {
         }
         self.news.insert(member_id.clone());
         self.begin_epoch();
+        if self.members.is_empty() {
+            self.events.agree(self.epoch, 0, StrBytes::new());
+        }
     }
 
     /// What is to be assigned is not what it was: it is worked out with the next heartbeat.
@@ -265,6 +276,8 @@ impl ConsumerGroup {
             member.target = targets.remove(id).unwrap_or_default();
         }
         self.assignment_epoch = self.epoch;
+        let assignor = StrBytes::from_static_str(self.assignor.name());
+        self.events.agree(self.epoch, self.members.len(), assignor);
     }
 
     /// The assignor that most members ask for.

@@ -25,6 +25,7 @@ use super::transaction::{Change, Transaction};
 use crate::config::GroupTimings;
 use crate::error::Error;
 use crate::storage::disk::SharedDisk;
+use crate::told::beginning;
 
 /// The kind of group whose members say which topics they read.
 const CONSUMERS: &str = "consumer";
@@ -211,7 +212,7 @@ impl Coordinator {
         self.offsets()
             .commit(group_id, &protocol_type, offsets)
             .map_err(|error| {
-                tracing::error!(group = %group_id, %error, "cannot store committed offsets");
+                tracing::error!(group = ?beginning(group_id), %error, "cannot store committed offsets");
                 ResponseError::CoordinatorNotAvailable
             })
     }
@@ -411,7 +412,7 @@ impl Coordinator {
             .collect();
         for group_id in abandoned {
             if let Err(error) = offsets.forget_group(&group_id) {
-                tracing::warn!(group = %group_id, %error, "cannot forget an abandoned group");
+                tracing::warn!(group = ?beginning(&group_id), %error, "cannot forget an abandoned group");
             }
         }
     }
@@ -492,10 +493,11 @@ impl Coordinator {
 
     /// Writes down what a group has agreed on; without it members would only have to join again after a restart.
     fn write_down(&self, group_id: &StrBytes, group: &mut Group) {
+        group.take_events().tell(group_id);
         if let Some(snapshot) = group.take_news()
             && let Err(error) = self.offsets().note_members(group_id, snapshot)
         {
-            tracing::warn!(group = %group_id, %error, "cannot write down the members of a group");
+            tracing::warn!(group = ?beginning(group_id), %error, "cannot write down the members of a group");
         }
     }
 

@@ -11,6 +11,7 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 use tokio::sync::oneshot;
 
+use super::events::Events;
 use super::member::{Assigned, Member, SyncResult};
 
 #[cfg(test)]
@@ -89,6 +90,8 @@ pub(crate) struct Group {
     deserted_at: Option<Instant>,
     /// Whether something was agreed on that is not written down yet.
     has_news: bool,
+    /// What the log was not told yet.
+    events: Events,
 }
 
 impl Group {
@@ -106,6 +109,7 @@ impl Group {
             initial_delay,
             deserted_at: None,
             has_news: false,
+            events: Events::default(),
         }
     }
 
@@ -127,6 +131,11 @@ impl Group {
     /// Its members by id.
     pub(crate) fn members(&self) -> &BTreeMap<StrBytes, Member> {
         &self.members
+    }
+
+    /// What happened that the log was not told yet.
+    pub(crate) fn take_events(&mut self) -> Events {
+        std::mem::take(&mut self.events)
     }
 
     /// Whether nobody is in it, nor was for so long, nor is about to be.
@@ -216,6 +225,8 @@ impl Group {
         }
         self.state = State::Stable;
         self.has_news = true;
+        self.events
+            .agree(self.generation, self.members.len(), self.protocol.clone());
         let waiting: Vec<StrBytes> = self
             .members
             .iter()
@@ -306,7 +317,7 @@ impl Group {
             .map(|(id, _)| id.clone())
             .collect();
         for member_id in dead {
-            tracing::info!(member = %member_id, "a group member's session has expired");
+            self.events.lose(&member_id, "its session has expired");
             self.remove(&member_id, now);
         }
         match self.state {
@@ -321,7 +332,8 @@ impl Group {
                     .map(|(id, _)| id.clone())
                     .collect();
                 for member_id in unsynced {
-                    tracing::info!(member = %member_id, "a group member did not ask for its assignment in time");
+                    self.events
+                        .lose(&member_id, "it did not ask for its assignment in time");
                     self.remove(&member_id, now);
                 }
             }

@@ -16,7 +16,7 @@ pub(crate) const NAMES: [&str; 2] = [HEARTBEAT, SESSION];
 pub(crate) const MAX_GROUPS: usize = 10_000;
 
 /// No group is asked to be heard of more often than this.
-const MIN_HEARTBEAT: Duration = Duration::from_secs(1);
+pub(crate) const MIN_HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// What was set for one group.
 pub(crate) type GroupSettings = BTreeMap<String, String>;

@@ -97,6 +97,8 @@ pub(crate) enum Stepped {
         message: Vec<u8>,
         /// For how long, in milliseconds; 0 for good.
         lifetime_ms: i64,
+        /// How it has said who it is.
+        mechanism: Mechanism,
     },
     /// It is not let in.
     Refused,
@@ -243,7 +245,11 @@ impl Authentication {
             })) => match self.become_known(&user, mechanism, expires_ms) {
                 Ok(()) => {
                     let lifetime_ms = expires_ms.map_or(0, |expires| expires.saturating_sub(now_ms).max(1));
-                    return Stepped::Known { message, lifetime_ms };
+                    return Stepped::Known {
+                        message,
+                        lifetime_ms,
+                        mechanism,
+                    };
                 }
                 Err(refusal) => refusal,
             },
@@ -271,7 +277,6 @@ impl Authentication {
                 reason: "a connection's client cannot become somebody else",
             });
         }
-        tracing::debug!(%principal, mechanism = mechanism.name(), "a client is known");
         state.principal = principal;
         state.stage = Stage::Known {
             mechanism,

@@ -111,7 +111,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Answers a message of SASL that is no request; nothing when the client is refused, as there is no way to say so.
 async fn answer_bare(session: &Session, message: &[u8]) -> Option<BytesMut> {
-    let stepped = session.authentication.step(&session.node, message, Framing::Bare);
+    let stepped = session.step(message, Framing::Bare);
     let (Stepped::Continue(message) | Stepped::Known { message, .. }) = stepped.await else {
         return None;
     };

@@ -81,8 +81,7 @@ pub(crate) const SUPPORTED: &[Supported] = &[
     supported(ApiKey::DescribeCluster, 0, 2),
     supported(ApiKey::DescribeProducers, 0, 0),
     supported(ApiKey::DescribeTransactions, 0, 0),
-    // Version 2 filters by a regular expression.
-    supported(ApiKey::ListTransactions, 0, 1),
+    supported(ApiKey::ListTransactions, 0, 2),
     supported(ApiKey::ConsumerGroupHeartbeat, 0, 1),
     supported(ApiKey::ConsumerGroupDescribe, 0, 1),
     supported(ApiKey::ListPartitionReassignments, 0, 0),
@@ -100,6 +99,12 @@ pub(crate) const SUPPORTED: &[Supported] = &[
     supported(ApiKey::DescribeTopicPartitions, 0, 0),
     supported(ApiKey::ListConfigResources, 0, 1),
     supported(ApiKey::DescribeQuorum, 0, 2),
+    supported(ApiKey::UpdateFeatures, 0, 2),
+    supported(ApiKey::UnregisterBroker, 0, 0),
+    supported(ApiKey::CreateDelegationToken, 1, 3),
+    supported(ApiKey::RenewDelegationToken, 1, 2),
+    supported(ApiKey::ExpireDelegationToken, 1, 2),
+    supported(ApiKey::DescribeDelegationToken, 1, 3),
 ];
 
 /// Why a frame cannot be answered; the connection ends with it.
@@ -241,6 +246,12 @@ pub(crate) async fn answer(session: &Session, frame: Bytes) -> Result<Option<Byt
         ApiKey::DescribeTopicPartitions => respond!(api::metadata::handle_partitions),
         ApiKey::ListConfigResources => respond!(api::configs::handle_list),
         ApiKey::DescribeQuorum => respond!(api::cluster::handle_quorum),
+        ApiKey::UpdateFeatures => respond!(api::features::handle),
+        ApiKey::UnregisterBroker => respond!(api::cluster::handle_unregister),
+        ApiKey::CreateDelegationToken => respond!(api::tokens::handle_create),
+        ApiKey::RenewDelegationToken => respond!(api::tokens::handle_renew),
+        ApiKey::ExpireDelegationToken => respond!(api::tokens::handle_expire),
+        ApiKey::DescribeDelegationToken => respond!(api::tokens::handle_describe),
         key => Err(FrameError::Unsupported {
             key: key as i16,
             version: incoming.call.version,

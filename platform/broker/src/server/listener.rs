@@ -185,7 +185,11 @@ impl Arrival {
         let (_, agreed) = stream.get_ref();
         let certificate = agreed.peer_certificates().and_then(<[_]>::first);
         let principal = certificate.and_then(tls::principal);
+        let has_certificate = principal.is_some();
         let session = self.session(principal.unwrap_or_else(Principal::anonymous), place);
+        if has_certificate {
+            session.tell_who("TLS");
+        }
         connection::serve(stream, &session).await
     }
 }

@@ -274,10 +274,24 @@ impl Definition {
 
     /// The value that applies when a topic does not override it.
     pub(crate) fn default_value(&self, defaults: &Defaults) -> String {
-        match (defaults.altered().get(self.name), self.default) {
-            (Some(value), _) => value.clone(),
-            (None, Default::Fixed(value)) => value.to_owned(),
-            (None, Default::Configured(value)) => value(&defaults.configured).to_string(),
+        let altered = defaults.altered().get(self.name).cloned();
+        altered.unwrap_or_else(|| self.configured_value(defaults))
+    }
+
+    /// The same as it was when the broker was started.
+    pub(crate) fn configured_value(&self, defaults: &Defaults) -> String {
+        self.value_of(&defaults.configured)
+    }
+
+    /// The same where nobody has said anything: Kafka's.
+    pub(crate) fn usual_value(&self) -> String {
+        self.value_of(&RetentionDefaults::default())
+    }
+
+    fn value_of(&self, configured: &RetentionDefaults) -> String {
+        match self.default {
+            Default::Fixed(value) => value.to_owned(),
+            Default::Configured(value) => value(configured).to_string(),
         }
     }
 }

@@ -19,7 +19,8 @@ use kafka_protocol::messages::{
     DescribeLogDirsResponse, DescribeQuorumRequest, DescribeQuorumResponse,
     DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse, ElectLeadersRequest,
     ElectLeadersResponse, ListConfigResourcesRequest, ListConfigResourcesResponse,
-    ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
+    ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, UnregisterBrokerRequest,
+    UnregisterBrokerResponse, UpdateFeaturesRequest, UpdateFeaturesResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -143,6 +144,12 @@ as_a_whole! {
         .with_error_code(DENIED.code());
     DescribeQuorumRequest: Describe, |_, _| DescribeQuorumResponse::default()
         .with_error_code(DENIED.code());
+    UpdateFeaturesRequest: Alter, |_, _| UpdateFeaturesResponse::default()
+        .with_error_code(DENIED.code())
+        .with_error_message(message());
+    UnregisterBrokerRequest: Alter, |_, _| UnregisterBrokerResponse::default()
+        .with_error_code(DENIED.code())
+        .with_error_message(message());
 }
 
 /// Who knows an address of the broker may learn of its cluster; what it may do there is told to who may describe it.

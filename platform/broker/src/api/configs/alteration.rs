@@ -13,10 +13,11 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::super::{Call, Session, blocking, code_of};
-use super::{BROKER, GROUP, TOPIC, check_broker};
+use super::super::{Call, NO_ERROR, Session, blocking, code_of};
+use super::{BROKER, CLIENT_METRICS, GROUP, TOPIC, check_broker};
 use crate::groups::GroupSettingError;
 use crate::groups::settings::{GroupSettings, InvalidGroupSetting};
+use crate::told::beginning;
 use crate::topics::settings::{Defaults, Definition, InvalidSetting, Kind};
 use crate::topics::{Commitment, TopicError};
 
@@ -24,6 +25,9 @@ const SET: i8 = 0;
 const DELETE: i8 = 1;
 const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
+
+/// So many settings are named in a line of the log, where more are altered at once.
+const NAMES_TOLD: usize = 20;
 
 /// A longer id is no name of a group.
 const MAX_GROUP_ID_LEN: usize = 1024;
@@ -92,6 +96,27 @@ enum Change {
 }
 
 impl Change {
+    /// The names of the settings that it is about, as many of them as a line of the log tells.
+    fn settings(&self) -> String {
+        let names: Vec<&str> = match self {
+            Self::Whole(settings) => settings.keys().map(String::as_str).take(NAMES_TOLD).collect(),
+            Self::Parts(changes) => changes
+                .iter()
+                .map(|change| &*change.name)
+                .take(NAMES_TOLD)
+                .collect(),
+        };
+        names.join(",")
+    }
+
+    /// Whether nothing is set by it.
+    fn only_takes_away(&self) -> bool {
+        match self {
+            Self::Whole(settings) => settings.is_empty(),
+            Self::Parts(changes) => changes.iter().all(|change| change.config_operation == DELETE),
+        }
+    }
+
     /// The same, by the topics' names for what the broker's settings call otherwise.
     fn by_topics_names(self) -> Result<Self, InvalidSetting> {
         let name = |name: &str| {
@@ -202,6 +227,26 @@ fn apply(
 
 async fn alter(
     session: &Session,
+    resource: (i8, &StrBytes),
+    commitment: Commitment,
+    change: Change,
+) -> (i16, Option<StrBytes>) {
+    let settings = change.settings();
+    let (code, message) = apply_to(session, resource, commitment, change).await;
+    if code == NO_ERROR && commitment == Commitment::Apply {
+        let (kind, name) = resource;
+        let of = match kind {
+            TOPIC => "topic",
+            GROUP => "group",
+            _ => "broker",
+        };
+        tell!(session, of, name = ?beginning(name), settings = ?beginning(&settings), "settings were altered");
+    }
+    (code, message)
+}
+
+async fn apply_to(
+    session: &Session,
     (resource_type, resource_name): (i8, &StrBytes),
     commitment: Commitment,
     change: Change,
@@ -239,6 +284,12 @@ async fn alter(
                 node.groups.configure(&name, commitment, edit)
             });
             code_of(&altered.await, GroupSettingError::code)
+        }
+        // What is not there can be taken away.
+        CLIENT_METRICS if change.only_takes_away() => (NO_ERROR, None),
+        CLIENT_METRICS => {
+            let message = StrBytes::from_static_str("the metrics of clients are not collected here");
+            (ResponseError::InvalidRequest.code(), Some(message))
         }
         _ => {
             let message = "only the settings of topics, groups and the broker can be changed";

@@ -1,6 +1,9 @@
 //! A whole configuration, and one test for each thing that can be wrong with one.
 
+use std::time::Duration;
+
 use super::*;
+use crate::config::Limits;
 
 fn parse(text: &str) -> Result<ConfigFile, ConfigFileError> {
     let variable = |name: &str| (name == "ALICE").then(|| "from the environment".to_owned());
@@ -176,5 +179,61 @@ fn no_password_is_in_what_is_shown() {
             !error.contains("s3cret") && !error.contains("5364726574"),
             "{error}"
         );
+    }
+}
+
+#[test]
+fn when_records_are_synced_and_what_clients_may_take_can_be_said() {
+    let resolved = |text: &str| {
+        let mut config = Config::new("/data");
+        parse(text).unwrap().apply(&mut config);
+        config
+    };
+    let usual = Config::new("/data");
+    let silent = resolved("[limits]\n");
+    assert_eq!((silent.flush, silent.limits), (usual.flush, usual.limits.clone()));
+    let said = resolved(
+        r#"
+        flush = "every-batch"
+        [limits]
+        connections = 10
+        handshakes = 11
+        handshake-seconds = 12
+        idle-seconds = 13
+        stalled-seconds = 14
+        stalled-in-need-seconds = 15
+        max-wait-seconds = 16
+        answer-bytes = 17000000
+        request-bytes = 18000000
+        max-request-bytes = 19000
+        "#,
+    );
+    let limits = Limits {
+        connections: 10,
+        handshakes: 11,
+        handshake: Duration::from_secs(12),
+        idle: Duration::from_secs(13),
+        stalled: Duration::from_secs(14),
+        stalled_in_need: Duration::from_secs(15),
+        max_wait: Duration::from_secs(16),
+        answer_bytes: 17_000_000,
+        request_bytes: 18_000_000,
+    };
+    assert_eq!((said.flush, said.limits), (FlushPolicy::EveryBatch, limits));
+    assert_eq!(said.max_request_bytes, 19_000);
+    // The file counts, also where it says what is usual.
+    let mut safest = Config::new("/data");
+    safest.flush = FlushPolicy::EveryBatch;
+    parse("flush = \"interval\"").unwrap().apply(&mut safest);
+    assert_eq!(safest.flush, FlushPolicy::default());
+    for wrong in [
+        "flush = \"never\"",
+        "[limits]\nconnections = 0",
+        "[limits]\nidle-seconds = -1",
+        "[limits]\nconnection = 1",
+    ] {
+        let told = parse(wrong).unwrap_err();
+        assert!(matches!(told, ConfigFileError::Syntax { .. }), "{wrong}: {told}");
+        assert!(told.to_string().contains("line "), "{wrong}: {told}");
     }
 }

@@ -5,15 +5,12 @@ use std::time::{Duration, Instant};
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
 use super::Place;
 use super::assignor::Assignor;
 use super::beat::{Heartbeat, JOINS, Refusal};
-
-/// The longest regular expression a member may subscribe to, and the memory it may take when it is compiled.
-const MAX_PATTERN_LEN: usize = 4 * 1024;
-const MAX_PATTERN_BYTES: usize = 1024 * 1024;
+use crate::pattern;
 
 /// How far a member is on its way to its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,20 +32,12 @@ pub(super) struct Pattern {
 
 impl Pattern {
     pub(super) fn new(text: &StrBytes) -> Result<Self, Refusal> {
-        let refuse = |reason: String| {
+        let compiled = pattern::whole(text).map_err(|reason| {
             Refusal::new(
                 ResponseError::InvalidRegularExpression,
                 format!("the subscription's regular expression is not valid: {reason}"),
             )
-        };
-        if text.len() > MAX_PATTERN_LEN {
-            return Err(refuse(format!("it is longer than {MAX_PATTERN_LEN} bytes")));
-        }
-        let compiled = RegexBuilder::new(&format!("^(?:{text})$"))
-            .size_limit(MAX_PATTERN_BYTES)
-            .dfa_size_limit(MAX_PATTERN_BYTES)
-            .build()
-            .map_err(|error| refuse(error.to_string()))?;
+        })?;
         Ok(Self {
             text: StrBytes::from_string(text.to_string()),
             compiled,
@@ -193,6 +182,15 @@ impl Member {
     /// Whether it has arrived at the targets of an epoch.
     pub(super) fn is_at(&self, epoch: i32) -> bool {
         self.epoch == epoch && self.progress == Progress::Stable
+    }
+
+    /// Why it is to be removed, if it is.
+    pub(super) fn is_late(&self, now: Instant) -> Option<&'static str> {
+        if self.deadline <= now {
+            return Some("its session has expired");
+        }
+        let keeps = self.revoke_by.is_some_and(|revoke_by| revoke_by <= now);
+        keeps.then_some("it did not give up in time what is not its own any more")
     }
 
     /// When it is removed, unless it is heard of.

@@ -9,6 +9,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::{CONSUMERS, Coordinator, GroupKind, Listing, SHOWN_EMPTY};
 use crate::groups::consumer::{Beat, ConsumerGroup, Heartbeat, JOINS, Refusal, Subscribable, Timing};
 use crate::groups::settings::{self, GroupSettings, InvalidGroupSetting};
+use crate::told::beginning;
 use crate::topics::Commitment;
 
 /// Why settings of a group were not changed.
@@ -224,6 +225,7 @@ impl Coordinator {
 
     /// Writes down what was decided; what cannot be written is kept for the next time.
     fn write_consumers_down(&self, group_id: &StrBytes, group: &mut ConsumerGroup) -> io::Result<()> {
+        group.take_events().tell(group_id);
         let news = group.take_news();
         if news.is_empty() {
             return Ok(());
@@ -232,7 +234,7 @@ impl Coordinator {
         let mut written = Ok(());
         for (member_id, member) in news {
             if let Err(error) = offsets.note_consumer(group_id, &member_id, member) {
-                tracing::warn!(group = %group_id, %error, "cannot write down the members of a group");
+                tracing::warn!(group = ?beginning(group_id), %error, "cannot write down the members of a group");
                 group.put_back(member_id);
                 written = Err(error);
             }

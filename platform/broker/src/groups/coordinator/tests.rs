@@ -76,11 +76,19 @@ fn impossible_members_are_refused() {
     };
     let newcomer = joining(&StrBytes::new(), &["range"]);
     assert_eq!(refused("", newcomer.clone()), ResponseError::InvalidGroupId);
-    let hasty = Joining {
-        session_timeout: Duration::from_millis(1),
-        ..newcomer
+    // Kafka's bounds, to the millisecond.
+    let with_session = |ms| Joining {
+        session_timeout: Duration::from_millis(ms),
+        ..newcomer.clone()
     };
-    assert_eq!(refused("readers", hasty), ResponseError::InvalidSessionTimeout);
+    for ms in [1, 5_999, 1_800_001] {
+        let code = refused("readers", with_session(ms));
+        assert_eq!(code, ResponseError::InvalidSessionTimeout, "{ms}");
+    }
+    for ms in [6_000, 1_800_000] {
+        let group_id = name(&format!("of {ms}"));
+        assert!(coordinator.join(&group_id, with_session(ms)).is_ok(), "{ms}");
+    }
     let stranger = joining(&name("somebody"), &["range"]);
     assert_eq!(refused("readers", stranger), ResponseError::UnknownMemberId);
     let nobody = name("nobody");

@@ -65,12 +65,14 @@ impl Group {
             .map(|(id, _)| id.clone())
             .collect();
         for member_id in late {
+            self.events.lose(&member_id, "it did not join again in time");
             self.forget(&member_id);
         }
         if self.members.is_empty() {
             self.generation += 1;
             self.state = State::Empty;
             self.has_news = true;
+            self.events.agree(self.generation, 0, StrBytes::new());
             self.protocol = StrBytes::new();
             self.leader = None;
             return;

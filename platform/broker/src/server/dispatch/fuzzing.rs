@@ -99,5 +99,11 @@ pub(super) fn with_type<W: WithType>(key: ApiKey, what: W) -> W::Output {
         DescribeTopicPartitions: DescribeTopicPartitionsRequest,
         ListConfigResources: ListConfigResourcesRequest,
         DescribeQuorum: DescribeQuorumRequest,
+        UpdateFeatures: UpdateFeaturesRequest,
+        UnregisterBroker: UnregisterBrokerRequest,
+        CreateDelegationToken: CreateDelegationTokenRequest,
+        RenewDelegationToken: RenewDelegationTokenRequest,
+        ExpireDelegationToken: ExpireDelegationTokenRequest,
+        DescribeDelegationToken: DescribeDelegationTokenRequest,
     }
 }

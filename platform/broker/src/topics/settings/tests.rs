@@ -82,12 +82,22 @@ fn what_is_taken_has_its_effect() {
     assert_eq!(log.acceptance.compression, Some(zstd));
     let found = settings(&[
         ("cleanup.policy", "compact"),
+        ("delete.retention.ms", "3"),
         ("max.compaction.lag.ms", "5"),
+        ("min.cleanable.dirty.ratio", "0.25"),
+        ("min.compaction.lag.ms", "4"),
         ("message.timestamp.before.max.ms", "6"),
         ("message.timestamp.after.max.ms", "7"),
     ])
     .unwrap();
     assert_eq!(found.log().segment_ms, 5);
+    let compaction = CompactionSettings {
+        min_dirty_ratio: 0.25,
+        min_lag_ms: 4,
+        max_lag_ms: 5,
+        tombstone_ms: 3,
+    };
+    assert_eq!(found.log().compaction, Some(compaction));
     let time = RecordTime::Create {
         max_before_ms: 6,
         max_after_ms: 7,

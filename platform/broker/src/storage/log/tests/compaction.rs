@@ -10,8 +10,12 @@ const COMPACTION: CompactionSettings = CompactionSettings {
 };
 
 fn compact(log: &mut Log, now_ms: i64) -> bool {
+    compact_as(log, now_ms, &COMPACTION)
+}
+
+fn compact_as(log: &mut Log, now_ms: i64, settings: &CompactionSettings) -> bool {
     sync(log);
-    let Some(compaction) = log.begin_compaction(now_ms, &COMPACTION).unwrap() else {
+    let Some(compaction) = log.begin_compaction(now_ms, settings).unwrap() else {
         return false;
     };
     let compacted = compaction.run().unwrap();
@@ -306,4 +310,41 @@ fn a_record_without_a_key_is_never_compacted_away() {
     }
     assert_eq!(without_key, (0..30).step_by(2).collect::<Vec<_>>());
     assert_eq!(with_key, 1);
+}
+
+/// However little there is to compact, no record waits for it longer than it may.
+#[test]
+fn what_is_overdue_is_compacted_however_little_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = open(folder.path());
+    let mut number = 0;
+    let mut append_one = |log: &mut Log| {
+        let key = format!("key {number}");
+        let batch = Sample::of(&["value"]).keyed(&key).at(number).encode();
+        append(log, &batch, &settings()).unwrap();
+        number += 1;
+    };
+    for _ in 0..200 {
+        append_one(&mut log);
+    }
+    assert!(compact(&mut log, 200));
+    // One more segment is closed: a small part of all, whose first record has its offset for a time.
+    let first = log.active().base_offset;
+    while log.active().base_offset == first {
+        append_one(&mut log);
+    }
+    let patient = CompactionSettings {
+        min_dirty_ratio: 0.9,
+        max_lag_ms: 10_000,
+        ..COMPACTION
+    };
+    assert!(
+        !compact_as(&mut log, first + 10_000, &patient),
+        "it is little, and may wait"
+    );
+    assert!(
+        compact_as(&mut log, first + 10_001, &patient),
+        "it has waited for so long"
+    );
+    assert!(!compact_as(&mut log, first + 20_000, &patient), "it is done");
 }

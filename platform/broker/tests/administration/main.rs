@@ -1,5 +1,8 @@
 //! Topics, settings, retention and groups, managed through librdkafka's admin client.
 
+mod cluster;
+mod settings;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::HashMap;
@@ -10,7 +13,6 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::alter_partition_reassignments_request::{
     ReassignablePartition, ReassignableTopic,
 };
-use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::offset_delete_request::{
@@ -18,7 +20,7 @@ use kafka_protocol::messages::offset_delete_request::{
 };
 use kafka_protocol::messages::{
     AlterPartitionReassignmentsRequest, BrokerId, DescribeAclsRequest, DescribeClientQuotasRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, DescribeTopicPartitionsRequest,
+    DescribeClusterRequest, DescribeLogDirsRequest, DescribeTopicPartitionsRequest,
     DescribeUserScramCredentialsRequest, ElectLeadersRequest, GroupId, ListConfigResourcesRequest,
     ListPartitionReassignmentsRequest, MetadataRequest, OffsetDeleteRequest, TopicName,
     describe_topic_partitions_request,
@@ -36,6 +38,9 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 
 use support::raw::{RawClient, error};
 use support::{DEADLINE, TestBroker, eventually, receive, send, subscribed};
+
+/// What may be done with a group where nobody is kept from anything, a bit for each operation: read, delete, describe.
+const OF_GROUP: i32 = 1 << 3 | 1 << 6 | 1 << 8;
 
 fn admin(broker: &TestBroker) -> AdminClient<DefaultClientContext> {
     broker.client().create().unwrap()
@@ -499,49 +504,5 @@ async fn the_oldest_way_to_ask_for_offsets_is_answered() {
     };
     assert_eq!(ask(-1).await, 2);
     assert_eq!(ask(-2).await, 0);
-    broker.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn settings_are_described_with_their_kinds_and_where_they_come_from() {
-    let broker = TestBroker::start().await;
-    let wanted = NewTopic::new("lines", 1, TopicReplication::Fixed(1)).set("retention.ms", "60000");
-    admin(&broker).create_topics([&wanted], &options()).await.unwrap();
-    let mut client = RawClient::connect(&broker.bootstrap).await;
-    let mut describe = async |kind: i8, name: &'static str| {
-        let resource = DescribeConfigsResource::default()
-            .with_resource_type(kind)
-            .with_resource_name(StrBytes::from_static_str(name))
-            .with_configuration_keys(None);
-        let request = DescribeConfigsRequest::default()
-            .with_resources(vec![resource])
-            .with_include_synonyms(true);
-        client.call(4, request).await.results.remove(0).configs
-    };
-    let topic = describe(2, "lines").await;
-    let of = |name: &str| topic.iter().find(|config| config.name.as_str() == name).unwrap();
-    // Numbers of 32 and of 64 bits are kinds of their own.
-    assert_eq!(
-        (of("segment.bytes").config_type, of("retention.ms").config_type),
-        (3, 5)
-    );
-    let synonyms = of("retention.ms").synonyms.iter();
-    let synonyms: Vec<_> = synonyms
-        .map(|synonym| {
-            (
-                synonym.name.to_string(),
-                synonym.value.as_ref().unwrap().to_string(),
-            )
-        })
-        .collect();
-    let expected = [("retention.ms", "60000"), ("log.retention.ms", "604800000")];
-    assert_eq!(
-        synonyms,
-        expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
-    );
-    let own = describe(4, "1").await;
-    let names: Vec<&str> = own.iter().map(|config| config.name.as_str()).collect();
-    assert!(names.contains(&"num.partitions") && names.contains(&"log.cleaner.min.cleanable.ratio"));
-    assert!(own.iter().all(|config| config.value.is_some()));
     broker.stop().await;
 }
