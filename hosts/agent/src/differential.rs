@@ -3,6 +3,8 @@
 //! A run is computed first and committed afterwards, and only as far as its lines were acknowledged by the loggers. What
 //! was not acknowledged is thus found again by the next run, also by that of a restarted agent: lines may be logged twice,
 //! never not at all.
+//!
+//! Comparing and committing stand together here, because each is right only as the other's counterpart.
 
 use std::collections::HashMap;
 

@@ -1,6 +1,9 @@
 //! `processes`: every running process.
 //!
 //! `/proc/PID/smaps` is never read; each of the files below is read only when a column that needs it is used.
+//!
+//! How the kernel's files are read and how they are taken apart stand together here, because a column is right only when both
+//! are.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
