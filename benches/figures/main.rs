@@ -7,6 +7,7 @@
 //! busy, so the load is written beside the figures and the reader judges.
 
 mod agent;
+mod avro;
 mod broker;
 mod console;
 mod docker;

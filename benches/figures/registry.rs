@@ -1,7 +1,6 @@
 //! The Schema Registry: how fast it starts with many schemas, finds one by its id, and takes new ones. Each new one is
 //! answered when its record was read back from the topic.
 
-use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Instant;
@@ -9,8 +8,9 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
+use crate::avro;
 use crate::figure::{Figure, Report};
-use crate::service::{PATIENCE, Service, free_address, until};
+use crate::service::{Connection, Service, free_address, until};
 
 /// How many schemas there are in the end.
 const SCHEMAS: usize = 10_000;
@@ -19,8 +19,14 @@ const CONNECTIONS: usize = 16;
 /// How many questions one sample has.
 const LOOKUPS: usize = 40_000;
 
-/// New schemas, look-ups and starts, and what the process has in memory then.
+/// The registry itself, then what Avro costs and saves beside JSON.
 pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
+    service(runs, report)?;
+    avro::measure(runs, report)
+}
+
+/// New schemas, look-ups and starts, and what the process has in memory then.
+fn service(runs: usize, report: &mut Report) -> Result<()> {
     let folder = TempDir::new()?;
     let broker_address = free_address()?;
     let data = folder.path().join("broker");
@@ -147,51 +153,4 @@ fn schema(number: usize) -> String {
         .collect();
     serde_json::json!({"type": "record", "name": format!("Line{number}"), "namespace": "site", "fields": fields})
         .to_string()
-}
-
-/// One client's connection, over which it asks again and again.
-struct Connection {
-    stream: BufReader<TcpStream>,
-}
-
-impl Connection {
-    fn open(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self {
-            stream: BufReader::new(stream),
-        })
-    }
-
-    fn ask(&mut self, method: &str, path: &str, body: Option<&str>) -> Result<(u16, String)> {
-        let body = body.unwrap_or_default();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        self.stream.get_mut().write_all(request.as_bytes())?;
-        let mut line = String::new();
-        self.stream.read_line(&mut line)?;
-        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let status = status.with_context(|| format!("no answer but `{}`", line.trim()))?;
-        let mut length = 0;
-        loop {
-            line.clear();
-            if self.stream.read_line(&mut line)? == 0 {
-                bail!("the answer is cut off");
-            }
-            if line.trim().is_empty() {
-                break;
-            }
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = value.trim().parse()?;
-            }
-        }
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body)?;
-        Ok((status, String::from_utf8_lossy(&body).into_owned()))
-    }
 }

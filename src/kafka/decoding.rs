@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use osqdemo_avro::{Schema, decode, to_json};
-use osqdemo_registry_client::wire::{SchemaId, split};
+use osqdemo_protobuf::{Codec, DynamicMessage, Linked};
+use osqdemo_registry_client::wire::{
+    KEY_HEADER, SchemaId, VALUE_HEADER, split, split_message_indexes, with_header,
+};
 use osqdemo_registry_client::{Client, Credentials, SchemaType, Settings};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
@@ -34,6 +37,7 @@ enum Known {
     Avro(Arc<Schema>),
     /// What stands behind the id is text.
     Json,
+    Protobuf(Linked),
     /// Nothing that can be read here, as of then.
     Nothing(Instant),
 }
@@ -58,12 +62,15 @@ impl Decoder {
         })
     }
 
-    /// The record with its key and value as JSON, each where it begins with the id of a schema; else as it is.
+    /// The record with its key and value as JSON, each where it begins with the id of a schema or a header names that;
+    /// else as it is.
     pub async fn decoded(&self, record: &Record) -> Record {
         let mut decoded = record.clone();
-        for part in [&mut decoded.key, &mut decoded.value] {
+        for (part, name) in [(&mut decoded.key, KEY_HEADER), (&mut decoded.value, VALUE_HEADER)] {
+            let header = record.headers.iter().rfind(|(header, _)| header == name);
+            let header = header.map(|(_, value)| value.as_slice());
             if let Some(bytes) = part
-                && let Some(json) = self.json(bytes).await
+                && let Some(json) = self.json(&with_header(bytes, header)).await
             {
                 *bytes = json;
             }
@@ -79,6 +86,13 @@ impl Decoder {
                 Some(to_json(&schema, &value).to_string().into_bytes())
             }
             Known::Json => Some(data.to_vec()),
+            Known::Protobuf(file) => {
+                let (path, data) = split_message_indexes(data).ok()?;
+                let mut message = DynamicMessage::new(file.message_at(&path)?);
+                message.merge(data).ok()?;
+                let json = osqdemo_protobuf::to_json(&message);
+                Some(json.to_string().into_bytes())
+            }
             Known::Nothing(_) => None,
         }
     }
@@ -122,10 +136,14 @@ pub fn registry_settings(registry: &HttpService) -> Settings {
 }
 
 fn look_up(client: &Client, id: SchemaId) -> Option<Known> {
-    match client.schema(id, None).ok()?.schema_type {
+    let schema = client.schema(id, None).ok()?;
+    match schema.schema_type {
         SchemaType::Avro => client.avro(id, None).ok().map(Known::Avro),
         SchemaType::Json => Some(Known::Json),
-        SchemaType::Protobuf => None,
+        SchemaType::Protobuf => {
+            let used = client.referenced(id, &schema).ok()?;
+            Linked::of(&schema.schema, used).ok().map(Known::Protobuf)
+        }
     }
 }
 
@@ -151,7 +169,14 @@ mod tests {
         let server = CannedServer::start(|path, _| match path {
             "/schemas/ids/1" => Answer::ok(r#"{"schema":"\"string\""}"#),
             "/schemas/ids/2" => Answer::ok(r#"{"schema":"{}","schemaType":"JSON"}"#),
-            "/schemas/ids/3" => Answer::ok(r#"{"schema":"","schemaType":"PROTOBUF"}"#),
+            "/schemas/ids/3" => Answer::ok(
+                r#"{"schema":"import \"door.proto\"; message A {} message B { message C { optional Door door = 1; optional bytes raw = 2; } }","schemaType":"PROTOBUF","references":[{"name":"door.proto","subject":"door","version":1}]}"#,
+            ),
+            "/subjects/door/versions/1?deleted=true" => Answer::ok(
+                r#"{"subject":"door","version":1,"id":4,"schema":"message Door { optional int32 nr = 1; }","schemaType":"PROTOBUF"}"#,
+            ),
+            "/schemas/ids/5" => Answer::ok(r#"{"schema":"message {","schemaType":"PROTOBUF"}"#),
+            "/schemas/guids/07070707-0707-0707-0707-070707070707" => Answer::ok(r#"{"schema":"\"string\""}"#),
             _ => Answer::status(404, r#"{"error_code":40403,"message":"Schema not found"}"#),
         })
         .await;
@@ -159,7 +184,20 @@ mod tests {
         for (bytes, expected) in [
             (b"\0\0\0\0\x01\x04hi".as_slice(), b"\"hi\"".as_slice()),
             (b"\0\0\0\0\x02{\"a\":1}", b"{\"a\":1}"),
+            // The first message in the second one of the file.
+            (
+                b"\0\0\0\0\x03\x04\x02\0\x0a\x02\x08\x07\x12\x01\xff",
+                br#"{"door":{"nr":7},"raw":"/w=="}"#,
+            ),
+            (b"\0\0\0\0\x03\0", b"{}"),
+            // A message that is not there, bytes that are none, a file that is none.
+            (b"\0\0\0\0\x03\x02\x08", b"\0\0\0\0\x03\x02\x08"),
             (b"\0\0\0\0\x03xx", b"\0\0\0\0\x03xx"),
+            (b"\0\0\0\0\x05\0", b"\0\0\0\0\x05\0"),
+            (
+                b"\x01\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x07\x04hi",
+                b"\"hi\"",
+            ),
             (b"\0\0\0\0\x09xx", b"\0\0\0\0\x09xx"),
             // Foreign bytes behind an id that is known, and what has none.
             (b"\0\0\0\0\x01\x10hi", b"\0\0\0\0\x01\x10hi"),
@@ -170,6 +208,12 @@ mod tests {
             assert_eq!(decoded.value.as_deref(), Some(expected));
             assert_eq!(decoded.key.as_deref(), Some(b"host1".as_slice()));
         }
+        // The same in a header, where nothing stands before the data.
+        let mut headed = record(b"\x04hi");
+        headed.headers = vec![(VALUE_HEADER.to_owned(), [&[1][..], &[7; 16]].concat())];
+        let decoded = decoder.decoded(&headed).await;
+        assert_eq!(decoded.value.as_deref(), Some(b"\"hi\"".as_slice()));
+        assert_eq!(decoded.key, headed.key);
         let asked = server.requests().len();
         decoder.decoded(&record(b"\0\0\0\0\x01\x04hi")).await;
         assert_eq!(

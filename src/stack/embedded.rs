@@ -95,3 +95,39 @@ impl fmt::Display for EmbeddedStack {
         formatter.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::Role;
+
+    /// What was wrong with single records is told in the same stream on every stack whose ksqlDB can write it there.
+    #[test]
+    fn the_processing_log_is_a_stream() {
+        for embedded in EmbeddedStack::ALL {
+            let stack = embedded.services().expect("the embedded stack");
+            let optional = stack.optional.iter().map(|(_, service)| service);
+            let services = stack.services.iter().chain(optional);
+            let ksqldb = services.filter(|service| service.role == Role::Ksqldb);
+            let ksqldb: Vec<_> = ksqldb.collect();
+            assert_eq!(ksqldb.len(), 1, "{embedded}");
+            let container = ksqldb[0].container.as_ref().expect("it runs in a container");
+            let said = format!("{:?} {:?}", container.command, container.environment);
+            let is_ours = said.contains("--processing-log-stream");
+            let is_confluents = [
+                "KSQL_KSQL_LOGGING_PROCESSING_TOPIC_AUTO_CREATE",
+                "KSQL_KSQL_LOGGING_PROCESSING_STREAM_AUTO_CREATE",
+                "KSQL_LOG4J_PROCESSING_LOG_BROKERLIST",
+            ]
+            .iter()
+            .all(|variable| said.contains(variable));
+            // 8.2 has nothing that writes it into a topic.
+            let is_there = embedded != EmbeddedStack::Confluent8;
+            assert_eq!(is_ours || is_confluents, is_there, "{embedded}: {said}");
+            if let Some(native) = &ksqldb[0].native_command {
+                let switch = "--processing-log-stream".to_owned();
+                assert!(native.contains(&switch), "{embedded}: {native:?}");
+            }
+        }
+    }
+}

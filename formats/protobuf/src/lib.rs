@@ -7,11 +7,13 @@
 
 mod compatibility;
 mod file;
+mod json;
 mod known;
 mod linked;
 
 pub use compatibility::Difference;
 pub use file::{File, FileError};
+pub use json::to_json;
 pub use linked::{Linked, field_parameter};
 pub use prost_reflect::{
     Cardinality, DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MapKey, MessageDescriptor,

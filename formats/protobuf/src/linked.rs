@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use prost_reflect::{FieldDescriptor, FileDescriptor, MapKey, MessageDescriptor, Value};
 
+use crate::file::{File, FileError};
+
 /// The option of a field in which Confluent's tools leave word for each other.
 const FIELD_META: &str = "confluent.field_meta";
 
@@ -14,6 +16,18 @@ pub struct Linked {
 }
 
 impl Linked {
+    /// The file with that text, with the texts of those that it uses by the names that it has for them.
+    ///
+    /// # Errors
+    /// When one of them is none, or they cannot be linked.
+    pub fn of(text: &str, used: Vec<(String, String)>) -> Result<Self, FileError> {
+        let used = used
+            .into_iter()
+            .map(|(name, text)| Ok((name, File::parse(&text)?)));
+        let used: Vec<(String, File)> = used.collect::<Result<_, FileError>>()?;
+        File::parse(text)?.link(&used)
+    }
+
     pub(crate) fn new(file: FileDescriptor) -> Self {
         Self { file }
     }

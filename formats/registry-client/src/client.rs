@@ -11,7 +11,7 @@ use crate::cache::Cache;
 use crate::error::{ClientError, SettingsError};
 use crate::http::{Http, step};
 use crate::settings::Settings;
-use crate::wire::SchemaId;
+use crate::wire::{SchemaId, guid};
 
 /// How deep references are followed.
 const DEEPEST_REFERENCES: usize = 64;
@@ -211,7 +211,7 @@ impl Client {
         let path = match (id, subject) {
             (SchemaId::Id(id), Some(subject)) => format!("/schemas/ids/{id}?subject={}", step(subject)),
             (SchemaId::Id(id), None) => format!("/schemas/ids/{id}"),
-            (SchemaId::Guid(_), _) => format!("/schemas/guids/{}", shown(id)),
+            (SchemaId::Guid(_), _) => format!("/schemas/guids/{id}"),
         };
         let answer = self.http.get(&path)?;
         let schema: Schema =
@@ -219,6 +219,15 @@ impl Client {
         let schema = Arc::new(schema);
         self.kept().schemas.insert(id, Arc::clone(&schema));
         Ok(schema)
+    }
+
+    /// The GUID of the schema with an id; `None` where the registry is too old to tell.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn guid(&self, id: u32) -> Result<Option<[u8; 16]>, ClientError> {
+        let answer = self.http.get(&format!("/schemas/ids/{id}"))?;
+        Ok(answer["guid"].as_str().and_then(guid))
     }
 
     /// The same, as Avro, with the schemas that it uses.
@@ -231,7 +240,7 @@ impl Client {
         }
         let schema = self.schema(id, subject)?;
         let wrong = |reason: String| ClientError::Schema {
-            id: shown(id),
+            id: id.to_string(),
             reason,
         };
         if schema.schema_type != SchemaType::Avro {
@@ -254,7 +263,7 @@ impl Client {
         match self.collect(&schema.references, &mut names, &mut found, 0) {
             Ok(()) => Ok(found),
             Err(ClientError::Schema { reason, .. }) => Err(ClientError::Schema {
-                id: shown(id),
+                id: id.to_string(),
                 reason,
             }),
             Err(error) => Err(error),
@@ -374,21 +383,4 @@ fn number(answer: &Json, name: &str) -> Option<u32> {
     answer[name]
         .as_u64()
         .and_then(|number| u32::try_from(number).ok())
-}
-
-fn shown(id: SchemaId) -> String {
-    match id {
-        SchemaId::Id(id) => id.to_string(),
-        SchemaId::Guid(guid) => {
-            let hex: String = guid.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!(
-                "{}-{}-{}-{}-{}",
-                &hex[..8],
-                &hex[8..12],
-                &hex[12..16],
-                &hex[16..20],
-                &hex[20..]
-            )
-        }
-    }
 }

@@ -135,7 +135,9 @@ impl Http {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{url}{path}"))
-            .header("accept", CONTENT_TYPE);
+            .header("accept", CONTENT_TYPE)
+            // Newer registries then tell GUIDs.
+            .header("confluent-accept-unknown-properties", "true");
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }

@@ -1,6 +1,9 @@
 //! Confluent's wire format: a record begins with a byte 0 and the id of its schema, or carries the schema's GUID in a
 //! header, in which case nothing stands before its data.
 
+use std::borrow::Cow;
+use std::fmt;
+
 /// The header with the GUID of a key's schema.
 pub const KEY_HEADER: &str = "__key_schema_id";
 /// The header with the GUID of a value's schema.
@@ -23,6 +26,22 @@ pub enum SchemaId {
     Guid([u8; 16]),
 }
 
+impl fmt::Display for SchemaId {
+    /// The number, or the GUID as registries print it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(formatter, "{id}"),
+            Self::Guid(guid) => {
+                for (place, byte) in guid.iter().enumerate() {
+                    let dash = if matches!(place, 4 | 6 | 8 | 10) { "-" } else { "" };
+                    write!(formatter, "{dash}{byte:02x}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
 /// Why bytes do not say which schema they were written with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
@@ -35,9 +54,6 @@ pub enum WireError {
     /// A Protobuf record does not say which message of the file it is.
     #[error("the record does not say which message it is")]
     MessageIndexes,
-    /// A header is no GUID.
-    #[error("the header `{0}` holds no GUID of a schema")]
-    Header(&'static str),
 }
 
 /// Appends what stands before the data of a record with an id.
@@ -73,22 +89,26 @@ pub fn split(bytes: &[u8]) -> Result<(SchemaId, &[u8]), WireError> {
     }
 }
 
-/// The same, where the record may have a header that says it.
-///
-/// # Errors
-/// When the header is there and holds no GUID, else as [`split`].
-pub fn split_with_header<'a>(
-    bytes: &'a [u8],
-    header: Option<&[u8]>,
-    name: &'static str,
-) -> Result<(SchemaId, &'a [u8]), WireError> {
-    let Some(header) = header else {
-        return split(bytes);
-    };
-    match split(header) {
-        Ok((guid @ SchemaId::Guid(_), [])) => Ok((guid, bytes)),
-        _ => Err(WireError::Header(name)),
+/// The bytes of a key or value with what says their schema before them: as they are, or where a header says it, behind
+/// the header. Of a Protobuf record that holds which message it is as well. A header that is no GUID says nothing.
+pub fn with_header<'a>(bytes: &'a [u8], header: Option<&[u8]>) -> Cow<'a, [u8]> {
+    match header {
+        Some(header) if header.len() > 16 && header[0] == GUID => Cow::Owned([header, bytes].concat()),
+        _ => Cow::Borrowed(bytes),
     }
+}
+
+/// A GUID as registries print it: 32 digits, with dashes or without.
+pub fn guid(text: &str) -> Option<[u8; 16]> {
+    let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b'-').collect();
+    let mut guid = [0; 16];
+    if digits.len() != 2 * guid.len() || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    for (byte, pair) in guid.iter_mut().zip(digits.chunks(2)) {
+        *byte = u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(guid)
 }
 
 /// Which message of its file a Protobuf record is, and the message: which one of the file, which one of those in it, and
@@ -163,6 +183,19 @@ mod tests {
     }
 
     #[test]
+    fn a_header_may_say_which_message_it_is() {
+        let mut header = header_value([7; 16]).to_vec();
+        write_message_indexes(&[2, 1], &mut header);
+        let whole = with_header(b"data", Some(&header));
+        let (id, rest) = split(&whole).unwrap();
+        assert_eq!(id.to_string(), "07070707-0707-0707-0707-070707070707");
+        assert_eq!(split_message_indexes(rest), Ok((vec![2, 1], &b"data"[..])));
+        for wrong in ["", "07", "zz070707-0707-0707-0707-070707070707", "0é"] {
+            assert_eq!(guid(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
     fn the_first_message_is_a_single_zero() {
         let written = |indexes: &[usize]| {
             let mut out = Vec::new();
@@ -196,8 +229,10 @@ mod tests {
             bytes.extend_from_slice(&data);
             prop_assert_eq!(split(&bytes), Ok((SchemaId::Id(id), data.as_slice())));
             let header = header_value(guid);
-            let read = split_with_header(&data, Some(&header), VALUE_HEADER);
-            prop_assert_eq!(read, Ok((SchemaId::Guid(guid), data.as_slice())));
+            let whole = with_header(&data, Some(&header));
+            prop_assert_eq!(split(&whole), Ok((SchemaId::Guid(guid), data.as_slice())));
+            let shown = SchemaId::Guid(guid).to_string();
+            prop_assert_eq!(super::guid(&shown), Some(guid));
         }
 
         #[test]
@@ -219,9 +254,10 @@ mod tests {
         }
 
         #[test]
-        fn a_header_is_a_guid_or_an_error(header: Vec<u8>) {
-            let read = split_with_header(b"data", Some(&header), KEY_HEADER);
-            prop_assert_eq!(read.is_ok(), header.len() == 17 && header[0] == 1);
+        fn a_header_that_is_no_guid_says_nothing(header: Vec<u8>) {
+            let is_guid = header.len() >= 17 && header[0] == 1;
+            let whole = with_header(b"data", Some(&header));
+            prop_assert_eq!(matches!(whole, Cow::Owned(_)), is_guid);
         }
     }
 }

@@ -3,6 +3,8 @@
 //! A run is computed first and committed afterwards, and only as far as its lines were acknowledged by the loggers. What
 //! was not acknowledged is thus found again by the next run, also by that of a restarted agent: lines may be logged twice,
 //! never not at all.
+//!
+//! Comparing and committing stand together here, because each is right only as the other's counterpart.
 
 use std::collections::HashMap;
 
@@ -440,6 +442,54 @@ mod tests {
     proptest! {
         // Each case opens a database on disk twice.
         #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// A logger takes so many lines of each run and refuses the next one, as one on a full disk does; and agents come and go.
+        #[test]
+        fn no_row_goes_that_was_not_told_to_be_there(
+            runs in prop::collection::vec(
+                (prop::collection::vec(0u8..5, 0..10), 0usize..12, any::<bool>()), 1..8),
+            rows_in_a_part in 1usize..6,
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let open = || Differential::new(ResultStore::open(folder.path()).unwrap());
+            let mut engine = Some(open());
+            let mut told: HashMap<EncodedRow, i32> = HashMap::new();
+            for (numbers, takes, restarts) in runs {
+                let engine_now = engine.get_or_insert_with(open);
+                let mut left = takes;
+                for part in engine_now.compare(RUN, rows(&numbers)).unwrap().into_parts(rows_in_a_part) {
+                    let mut take = |rows: &[EncodedRow], change: i32| {
+                        let taken = left.min(rows.len());
+                        left -= taken;
+                        for row in &rows[..taken] {
+                            *told.entry(row.clone()).or_default() += change;
+                        }
+                        taken
+                    };
+                    let acknowledged = Acknowledged { removed: take(&part.removed, -1), added: take(&part.added, 1) };
+                    prop_assert!(told.values().all(|copies| *copies >= 0), "{told:?}");
+                    if acknowledged != Acknowledged::default() || acknowledged == part.whole() {
+                        engine_now.commit(RUN, &part, acknowledged).unwrap();
+                    }
+                    if acknowledged != part.whole() {
+                        break;
+                    }
+                }
+                if restarts {
+                    engine = None;
+                }
+            }
+            // The logger is well again: what it was told adds up to what is there.
+            let engine = engine.get_or_insert_with(open);
+            let last = run(engine, RUN, &[1, 1, 4]);
+            for (rows, change) in [(&last.removed, -1), (&last.added, 1)] {
+                for row in rows {
+                    *told.entry(row.clone()).or_default() += change;
+                }
+            }
+            told.retain(|_, copies| *copies != 0);
+            prop_assert_eq!(told, HashMap::from([(row(1), 2), (row(4), 1)]));
+        }
 
         #[test]
         fn what_was_not_acknowledged_comes_again(

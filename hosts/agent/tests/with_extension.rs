@@ -373,6 +373,56 @@ fn a_new_configuration_is_taken_over() {
 }
 
 #[test]
+fn what_is_wrong_costs_only_itself_and_is_named_in_the_log() {
+    let setup = AgentSetup::new();
+    setup.configure(&json!({
+        "schedule": {
+            "good": {"query": "select 1 as n", "interval": 1},
+            "never": {"query": "select 1", "interval": 0},
+            "wrong": {"query": "selec", "interval": 1},
+            "text": "select 1"
+        },
+        "packs": {
+            "ir": {"queries": {
+                "inside": {"query": "select 2 as n", "interval": 1},
+                "elsewhere": {"query": "select * from launchd", "interval": 1},
+                "monthly": {"query": "select 1", "interval": 2_592_000}
+            }},
+            "number": 7,
+            "macs": {"platform": "darwin", "queries": {"never": {"query": "select 1", "interval": 0}}}
+        }
+    }));
+    let agent = setup.start(&[]);
+    setup.wait_for_calls("lines of what is right", |calls| {
+        ["good", "pack_ir_inside"]
+            .iter()
+            .all(|query| !lines_of(calls, query).is_empty())
+    });
+    let log = || fs::read_to_string(setup.path("agent.stderr")).unwrap();
+    let named = [
+        "schedule.never.interval",
+        "schedule.text",
+        "packs.ir.queries.monthly.interval",
+        "packs.number",
+        "Error executing scheduled query wrong: ",
+        "Error executing scheduled query pack_ir_elsewhere: no such table: launchd",
+    ];
+    wait_for("every name in the log", Duration::from_secs(20), || {
+        let log = log();
+        named.iter().all(|name| log.contains(name))
+    });
+    agent.end();
+    let log = log();
+    for name in named {
+        assert_eq!(log.matches(name).count(), 1, "{name} is said once:\n{log}");
+    }
+    assert!(
+        !log.contains("macs"),
+        "a pack for another platform is not looked at:\n{log}"
+    );
+}
+
+#[test]
 fn without_its_plugin_the_agent_does_not_start() {
     let setup = AgentSetup::new();
     setup.configure(&json!({}));

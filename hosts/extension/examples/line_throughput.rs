@@ -4,11 +4,15 @@
 //! above this one's, and librdkafka's mock cluster. What it measures goes to standard output, a JSON object a line.
 //!
 //! - `rates`: an extension that does nothing, the real one without a spool, and the real one with it, side by side.
+//! - `formats`: lines as they are, and as Avro in both modes, side by side.
+//! - `bytes FILE`: what topics hold of the lines of a file in each of these formats.
 //! - `drain`: a million lines are spooled without a broker; then there is one.
 //! - `null SOCKET`: is the extension that does nothing.
 
 #![expect(clippy::print_stdout, reason = "what is measured goes to standard output")]
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -19,7 +23,13 @@ use osquery_protocol::fake::{FakeExtension, FakeOsqueryd};
 use osquery_protocol::plugin::LoggerRequest;
 use osquery_protocol::server::{ExtensionHandler, RunningServer};
 use osquery_protocol::{ByteString, ExtensionInfo, PluginRequest, Registry, Response, RouteTable, Status};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
 use rdkafka::mocking::MockCluster;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const TOPIC: &str = "processes";
@@ -36,9 +46,11 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["rates"] => rates(),
+        ["formats"] => formats(),
+        ["bytes", file] => bytes(Path::new(file)),
         ["drain"] => drain(),
         ["null", socket] => serve_nothing(Path::new(socket)),
-        _ => panic!("usage: line_throughput rates|drain"),
+        _ => panic!("usage: line_throughput rates|formats|bytes FILE|drain"),
     }
 }
 
@@ -51,7 +63,10 @@ fn rates() {
         ("without a spool", Some(serde_json::json!("off"))),
         ("with the spool", Some(serde_json::json!({}))),
     ];
-    let running = cases.map(|(case, spool)| (case, Running::start(spool, &servers)));
+    let running = cases.map(|(case, spool)| {
+        let more = spool.map(|spool| serde_json::json!({ "spool": spool }));
+        (case, Running::start(more, &servers))
+    });
     for (case, extension) in &running {
         if let Some(ready) = extension.ready {
             tell(case, "ready_ms", ready.as_secs_f64() * 1e3);
@@ -84,6 +99,151 @@ fn rates() {
     }
 }
 
+/// The formats, and what the configuration says of each.
+fn formats_with(registry: &str) -> [(&'static str, serde_json::Value); 3] {
+    let registry = serde_json::json!({ "url": registry });
+    let topics = |topics| serde_json::json!({ "topics": topics, "schema_registry": registry });
+    [
+        ("json", serde_json::json!({})),
+        (
+            "map",
+            topics(serde_json::json!({ "format": "avro", "mode": "map" })),
+        ),
+        (
+            "record",
+            topics(serde_json::json!({ "format": "avro", "mode": "record" })),
+        ),
+    ]
+}
+
+fn formats() {
+    let services = Services::start();
+    let cluster = MockCluster::new(1).expect("a mock cluster");
+    cluster.create_topic(TOPIC, 1, 1).expect("a topic");
+    let servers = cluster.bootstrap_servers();
+    let running = formats_with(&services.registry)
+        .map(|(format, configuration)| (format, Running::start(Some(configuration), &servers)));
+    for (_, extension) in &running {
+        extension.log_lines(WARM_UP);
+        extension.wait_until_delivered();
+    }
+    let mut turns = [(); 3].map(|()| Measured::default());
+    for _ in 0..TURNS {
+        for ((_, extension), measured) in running.iter().zip(&mut turns) {
+            measured.add_turn(extension);
+        }
+    }
+    for ((format, _), measured) in running.iter().zip(&turns) {
+        let microseconds = measured.cpu.as_secs_f64() * 1e6;
+        tell(format, "cpu_us_per_line", microseconds / (LINES * TURNS) as f64);
+    }
+}
+
+/// Tells for each topic how many bytes its keys and values have.
+fn bytes(file: &Path) {
+    let lines = std::fs::read_to_string(file).expect("a file of lines");
+    let lines: Vec<&str> = lines.lines().collect();
+    for place in 0..formats_with("").len() {
+        // Each with a broker of its own: the topics have the same names.
+        let services = Services::start();
+        let (format, configuration) = formats_with(&services.registry)[place].clone();
+        let extension = Running::start(Some(configuration), &services.broker);
+        for lines in lines.chunks(BATCH) {
+            let batch = serde_json::json!(lines).to_string();
+            extension.log(LoggerRequest::Batch(batch.into()));
+        }
+        extension.wait_until_delivered();
+        let topics = services.bytes();
+        let records: usize = topics.values().map(|(records, _)| records).sum();
+        assert_eq!(
+            records,
+            lines.len(),
+            "a line is in no topic of its own: {topics:?}"
+        );
+        for (topic, (_, bytes)) in topics {
+            tell(format, &topic, bytes as f64);
+        }
+    }
+}
+
+/// A broker and a registry in this process.
+struct Services {
+    broker: String,
+    registry: String,
+    runtime: Option<Runtime>,
+    _folder: tempfile::TempDir,
+}
+
+impl Services {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let runtime = Runtime::new().expect("a runtime");
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut config = osqdemo_broker::Config::new(folder.path());
+        config.listeners = vec![osqdemo_broker::Listener::plaintext("bench", anywhere)];
+        let (broker, registry) = runtime.block_on(async {
+            let broker = osqdemo_broker::bind(config).await.expect("a broker");
+            let address = broker.addresses()[0].local.to_string();
+            tokio::spawn(broker.run(CancellationToken::new()));
+            let config = osqdemo_schema_registry::Config::new(anywhere, address.clone());
+            let registry = osqdemo_schema_registry::bind(config).await.expect("a registry");
+            let url = format!("http://{}", registry.address());
+            tokio::spawn(registry.run(CancellationToken::new()));
+            (address, url)
+        });
+        Self {
+            broker,
+            registry,
+            runtime: Some(runtime),
+            _folder: folder,
+        }
+    }
+
+    /// The records of each topic of lines, and the bytes of their keys and values.
+    fn bytes(&self) -> BTreeMap<String, (usize, usize)> {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.broker)
+            .set("group.id", "bytes")
+            .set("enable.partition.eof", "true")
+            .create()
+            .expect("a consumer");
+        let metadata = consumer.fetch_metadata(None, PATIENCE).expect("the topics");
+        let mut assignment = TopicPartitionList::new();
+        let of_lines = |topic: &str| !topic.starts_with(['_', '.']) && !topic.starts_with("osqdemo-");
+        for topic in metadata.topics().iter().filter(|topic| of_lines(topic.name())) {
+            for partition in topic.partitions() {
+                assignment
+                    .add_partition_offset(topic.name(), partition.id(), Offset::Beginning)
+                    .expect("a place");
+            }
+        }
+        let mut unread = assignment.count();
+        consumer.assign(&assignment).expect("an assignment");
+        let mut topics = BTreeMap::<String, (usize, usize)>::new();
+        while unread > 0 {
+            match consumer.poll(PATIENCE).expect("a record or the end") {
+                Ok(record) => {
+                    let parts = [record.key(), record.payload()];
+                    let (records, bytes) = topics.entry(record.topic().to_owned()).or_default();
+                    *records += 1;
+                    *bytes += parts.into_iter().flatten().map(<[u8]>::len).sum::<usize>();
+                }
+                Err(KafkaError::PartitionEOF(_)) => unread -= 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        topics
+    }
+}
+
+impl Drop for Services {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// What the turns of a case took.
 #[derive(Default)]
 struct Measured {
@@ -106,8 +266,8 @@ fn drain() {
     let cluster = MockCluster::new(1).expect("a mock cluster");
     cluster.create_topic(TOPIC, 1, 1).expect("a topic");
     cluster.broker_down(1).expect("a broker that is away");
-    let spool = serde_json::json!({ "max_bytes": 1_u64 << 30 });
-    let extension = Running::start(Some(spool), &cluster.bootstrap_servers());
+    let more = serde_json::json!({ "spool": { "max_bytes": 1_u64 << 30 } });
+    let extension = Running::start(Some(more), &cluster.bootstrap_servers());
     let began = Instant::now();
     for first in (0..SPOOLED).step_by(BATCH) {
         let lines: Vec<String> = (first..first + BATCH).map(line).collect();
@@ -167,26 +327,27 @@ struct Running {
 }
 
 impl Running {
-    /// Starts the real one with this member `spool`, or the one that does nothing.
-    fn start(spool: Option<serde_json::Value>, servers: &str) -> Self {
+    /// Starts the real one with these members in its configuration besides the usual ones, or the one that does nothing.
+    fn start(more: Option<serde_json::Value>, servers: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let socket = folder.path().join("em");
         let osqueryd = FakeOsqueryd::start(&socket).expect("a fake osqueryd");
         let own = std::env::current_exe().expect("a path of its own");
-        let is_real = spool.is_some();
-        let mut command = match spool {
+        let is_real = more.is_some();
+        let mut command = match more {
             None => {
                 let mut command = Command::new(own);
                 command.arg("null").arg(&socket);
                 command
             }
-            Some(spool) => {
-                let configuration = serde_json::json!({
+            Some(serde_json::Value::Object(more)) => {
+                let mut configuration = serde_json::json!({
                     "config": { "bootstrap.servers": servers },
                     "source": {},
                     "key": "['hostIdentifier']",
-                    "spool": spool,
                 });
+                let members = configuration.as_object_mut().expect("an object");
+                members.extend(more);
                 let path = folder.path().join("configuration.json");
                 std::fs::write(&path, configuration.to_string()).expect("a configuration");
                 let program: PathBuf = own.parent().expect("a folder").join("../confluent-ext");
@@ -195,6 +356,7 @@ impl Running {
                 command.env("OSQDEMO_SPOOL_DIR", folder.path().join("spool"));
                 command
             }
+            Some(other) => panic!("no members: {other}"),
         };
         let began = Instant::now();
         let child = command

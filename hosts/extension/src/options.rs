@@ -35,7 +35,7 @@ pub(crate) const MEMBERS: [&str; 12] = [
     "topics",
 ];
 /// How batches may be compressed.
-const COMPRESSIONS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
+pub(crate) const COMPRESSIONS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 /// The members of `spool`.
 const SPOOL_MEMBERS: [&str; 4] = ["dir", "max_bytes", "sync", "when_full"];
 

@@ -1,7 +1,7 @@
 //! How fast one core does what the demo asks for, and what memory that takes.
 //!
-//! Without a broker: feeds lines as osquery writes them to `proc` and to a count by host, and raw JSON records of the
-//! schema of `proc` and `files` to the demo's join. Prints a JSON object a case: records a second of the clock and of
+//! Without a broker: feeds lines as osquery writes them to `proc`, as JSON and as Avro, and to a count by host, and raw
+//! JSON records of the schema of `proc` and `files` to the demo's join. Prints a JSON object a case: records a second of the clock and of
 //! the core, rows out, stored rows, and the process's peak memory.
 //! `cargo run --release --example join_throughput [records]`
 
@@ -9,14 +9,19 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
+use osqdemo_avro::write::{Blocks, write_branch, write_string};
+use osqdemo_avro::{Schema, write_long};
 use osqdemo_ksqldb::metastore::Metastore;
 use osqdemo_ksqldb::plan::{Purpose, plan_query, plan_source};
+use osqdemo_ksqldb::serde::{Format, WriterSchema};
 use osqdemo_ksqldb::syntax::ast::Statement;
 use osqdemo_ksqldb::syntax::parse;
 use osqdemo_ksqldb::task::{Collector, InputRecord, Task};
+use osqdemo_registry_client::wire::write_id;
 
 const SOURCES: &str = "
     create stream processes (name varchar, hostIdentifier varchar, calendarTime varchar, unixTime bigint, epoch bigint, counter bigint, columns map<varchar, varchar>, action varchar) with (kafka_topic='processes', value_format='json');
+    create stream processes_avro (name varchar, hostIdentifier varchar, calendarTime varchar, unixTime bigint, epoch bigint, counter bigint, columns map<varchar, varchar>, action varchar) with (kafka_topic='processes_avro', value_format='avro');
     create stream proc (host varchar, name varchar, pid varchar, path varchar) with (kafka_topic='PROC', value_format='json');
     create stream files (host varchar, pid varchar, path varchar) with (kafka_topic='FILES', value_format='json');
 ";
@@ -27,11 +32,16 @@ type Case = (&'static str, &'static str, fn(u64) -> Generated);
 /// What one line of osquery's costs, alone and in a group, and the demo's join, its own one and the one that also
 /// compares the hosts. The own one comes last: without a grace period ksqlDB keeps a day of rows, which would hide what
 /// the others take.
-const CASES: [Case; 4] = [
+const CASES: [Case; 5] = [
     (
         "proc",
         "create stream p as select hostIdentifier as host, COLUMNS['name'] as name, COLUMNS['pid'] as pid, COLUMNS['path'] as path from processes where COLUMNS ['name'] not like '%osqueryd%' and COLUMNS ['name'] <> 'python' and COLUMNS ['name'] <> 'bash';",
         line,
+    ),
+    (
+        "proc_avro",
+        "create stream p as select hostIdentifier as host, COLUMNS['name'] as name, COLUMNS['pid'] as pid, COLUMNS['path'] as path from processes_avro where COLUMNS ['name'] not like '%osqueryd%' and COLUMNS ['name'] <> 'python' and COLUMNS ['name'] <> 'bash';",
+        avro_line,
     ),
     (
         "count",
@@ -57,8 +67,24 @@ const STEP_MS: i64 = 4;
 
 struct Generated {
     topic: &'static str,
-    value: String,
+    value: Vec<u8>,
 }
+
+/// The schema that the extension writes the lines of all queries with.
+const LINE_SCHEMA: &str = r#"{"type":"record","name":"Result","namespace":"io.osqdemo.osquery","fields":[
+    {"name":"name","type":["null","string"],"default":null},
+    {"name":"hostIdentifier","type":["null","string"],"default":null},
+    {"name":"calendarTime","type":["null","string"],"default":null},
+    {"name":"unixTime","type":["null","long"],"default":null},
+    {"name":"epoch","type":["null","long"],"default":null},
+    {"name":"counter","type":["null","long"],"default":null},
+    {"name":"numerics","type":"boolean","default":false},
+    {"name":"decorations","type":["null",{"type":"map","values":"string"}],"default":null},
+    {"name":"action","type":["null","string"],"default":null},
+    {"name":"columns","type":["null",{"type":"map","values":"string"}],"default":null},
+    {"name":"snapshot","type":["null",{"type":"array","items":{"type":"map","values":"string"}}],"default":null}]}"#;
+/// Its id, and that of the schema of what is written.
+const IDS: (u32, u32) = (1, 2);
 
 /// Records of so many different processes that about one file in two meets its process.
 fn generate(number: u64) -> Generated {
@@ -75,13 +101,15 @@ fn generate(number: u64) -> Generated {
             topic: "PROC",
             value: format!(
                 r#"{{"HOST":"host{host}","NAME":"head","PID":"{pid}","PATH":"/usr/bin/head-{round}"}}"#
-            ),
+            )
+            .into(),
         }
     } else {
         let pid = (pid + scattered % 3) % 30_000;
         Generated {
             topic: "FILES",
-            value: format!(r#"{{"HOST":"host{host}","PID":"{pid}","PATH":"/home/jay/myfile-{round}"}}"#),
+            value: format!(r#"{{"HOST":"host{host}","PID":"{pid}","PATH":"/home/jay/myfile-{round}"}}"#)
+                .into(),
         }
     }
 }
@@ -100,7 +128,45 @@ fn line(number: u64) -> Generated {
             number % 991,
             number * 8192,
             number % 997,
-        ),
+        )
+        .into(),
+    }
+}
+
+/// The same line as the extension writes it in Avro.
+fn avro_line(number: u64) -> Generated {
+    let line: serde_json::Value = serde_json::from_slice(&line(number).value).unwrap_or_default();
+    let mut value = Vec::new();
+    write_id(IDS.0, &mut value);
+    let text = |value: &mut Vec<u8>, member: &str| {
+        write_branch(1, value);
+        write_string(line[member].as_str().unwrap_or_default(), value);
+    };
+    let map = |value: &mut Vec<u8>, member: &str| {
+        write_branch(1, value);
+        let mut blocks = Blocks::default();
+        for (name, member) in line[member].as_object().into_iter().flatten() {
+            blocks.item(value);
+            write_string(name, value);
+            write_string(member.as_str().unwrap_or_default(), value);
+        }
+        blocks.end(value);
+    };
+    for member in ["name", "hostIdentifier", "calendarTime"] {
+        text(&mut value, member);
+    }
+    for member in ["unixTime", "epoch", "counter"] {
+        write_branch(1, &mut value);
+        write_long(line[member].as_i64().unwrap_or_default(), &mut value);
+    }
+    value.push(0);
+    map(&mut value, "decorations");
+    text(&mut value, "action");
+    map(&mut value, "columns");
+    write_branch(0, &mut value);
+    Generated {
+        topic: "processes_avro",
+        value,
     }
 }
 
@@ -147,6 +213,18 @@ fn run(
         }
         _ => return Err("the case is no query".into()),
     };
+    if plan.inputs()[0].value_format == Format::Avro {
+        let schema_of = |text: &str| {
+            let schema = Schema::parse(text).expect("it is a schema");
+            WriterSchema::Avro(Arc::new(schema))
+        };
+        let written = schema_of(LINE_SCHEMA);
+        let first = make(0);
+        while let Some(missing) = plan.missing_schema(&record(&first, 0)) {
+            plan.learn_schema(&missing, Ok(&written));
+        }
+        plan.prepare_sink(|_, text| (IDS.1, schema_of(text)))?;
+    }
     let mut task = Task::new(&plan);
     let mut collector = Collector::default();
     let mut rows = 0;
@@ -160,16 +238,7 @@ fn run(
         let cpu_before = cpu_nanoseconds();
         let started = Instant::now();
         for (number, generated) in (next..end).zip(&batch) {
-            let record = InputRecord {
-                topic: generated.topic,
-                partition: 0,
-                offset: i64::try_from(number)?,
-                timestamp: i64::try_from(number)? * STEP_MS,
-                key: None,
-                value: Some(generated.value.as_bytes()),
-                headers: &[],
-            };
-            task.process(record, &mut collector);
+            task.process(record(generated, i64::try_from(number)?), &mut collector);
             rows += collector.rows.len() + collector.records.len();
             collector.rows.clear();
             collector.records.clear();
@@ -194,6 +263,18 @@ fn run(
         "stored_rows": task.stored_rows().0,
         "peak_memory_bytes": peak_memory_bytes(),
     }))
+}
+
+fn record(generated: &Generated, number: i64) -> InputRecord<'_> {
+    InputRecord {
+        topic: generated.topic,
+        partition: 0,
+        offset: number,
+        timestamp: number * STEP_MS,
+        key: None,
+        value: Some(&generated.value),
+        headers: &[],
+    }
 }
 
 /// The largest resident size of this process so far; it includes the case's batch of records.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -41,6 +42,31 @@ pub(crate) enum ConnectError {
         /// Its answer as it came.
         body: String,
     },
+}
+
+/// How a worker's message begins while workers share out their work anew. What it says of a connector follows later.
+const REBALANCE: [&str; 3] = [
+    "Cannot complete request momentarily ",
+    "Cannot complete request because of a conflicting operation ",
+    "Request cannot be completed because a rebalance ",
+];
+
+impl ConnectError {
+    /// Whether it will pass: a worker answers 409 for a connector that is there already, too.
+    pub(crate) fn passes(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Answer {
+            message: String,
+        }
+        let Self::Refused { status, body } = self else {
+            return false;
+        };
+        if *status != StatusCode::CONFLICT {
+            return false;
+        }
+        let answer: Result<Answer, _> = serde_json::from_str(body);
+        answer.is_ok_and(|answer| REBALANCE.iter().any(|begins| answer.message.starts_with(begins)))
+    }
 }
 
 /// What a connector is told.
@@ -237,12 +263,12 @@ impl Connect {
                 return Ok(answer);
             }
             let body = String::from_utf8_lossy(&answer).into_owned();
-            let passes = status == StatusCode::CONFLICT && is_rebalance(&body);
-            if !passes || attempts > AGAIN.0 {
-                return Err(ConnectError::Refused {
-                    status: status.as_u16(),
-                    body,
-                });
+            let refusal = ConnectError::Refused {
+                status: status.as_u16(),
+                body,
+            };
+            if !refusal.passes() || attempts > AGAIN.0 {
+                return Err(refusal);
             }
             tokio::time::sleep(AGAIN.1).await;
         }
@@ -255,11 +281,16 @@ impl Connect {
         body: Option<&Json>,
     ) -> Result<(StatusCode, Vec<u8>), ConnectError> {
         let away = |error: reqwest::Error| {
-            let is_late_answer = error.is_timeout() && !error.is_connect();
-            match is_late_answer {
-                true => self.away(format!("no answer within {REQUEST_TIMEOUT:?}")),
-                false => self.away(chain(&error.without_url())),
-            }
+            let is_late = error.is_timeout();
+            // As Java's client words it, where that is known.
+            let reason = match (error.is_connect(), io_kind(&error)) {
+                (true, Some(ErrorKind::ConnectionRefused)) => "Connection refused".to_owned(),
+                (true, Some(ErrorKind::TimedOut)) => "Connect timed out".to_owned(),
+                (true, _) if is_late => "Connect timed out".to_owned(),
+                (false, _) if is_late => format!("no answer within {REQUEST_TIMEOUT:?}"),
+                _ => chain(&error.without_url()),
+            };
+            self.away(reason)
         };
         let mut request = self.http.request(method, url);
         if let Some(body) = body {
@@ -277,15 +308,9 @@ impl Connect {
         Ok((status, answer.into()))
     }
 
-    /// With the reason as Java's client words it, where that is known.
     fn away(&self, reason: String) -> ConnectError {
         let host = self.url.host_str().unwrap_or_default();
         let port = self.url.port_or_known_default().unwrap_or_default();
-        let reason = match &reason {
-            refused if refused.contains("Connection refused") => "Connection refused".to_owned(),
-            late if late.contains("timed out") => "Connect timed out".to_owned(),
-            _ => reason,
-        };
         ConnectError::Away {
             address: format!("{}://{host}:{port}", self.url.scheme()),
             reason,
@@ -293,9 +318,16 @@ impl Connect {
     }
 }
 
-/// Whether a refusal will pass: a worker says 409 for a connector that is there already, too.
-fn is_rebalance(body: &str) -> bool {
-    body.contains("rebalance") || body.contains("momentarily")
+/// What the system said, where an error comes from that.
+fn io_kind(error: &(dyn StdError + 'static)) -> Option<ErrorKind> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(said) = error.downcast_ref::<std::io::Error>() {
+            return Some(said.kind());
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// An error with what it comes from.
@@ -311,6 +343,11 @@ fn chain(error: &dyn StdError) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[test]
@@ -345,5 +382,63 @@ mod tests {
                 reason: "Connection refused".to_owned()
             })
         );
+    }
+
+    /// A worker that gives one answer to whatever it is asked, and says how often it was.
+    async fn answering(status: &str, body: &str) -> (Connect, Arc<AtomicU32>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let length = body.len();
+        let answer =
+            format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+        let asked = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await;
+                counted.fetch_add(1, Ordering::Relaxed);
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        (Connect::new(&format!("http://{address}")).unwrap(), asked)
+    }
+
+    #[tokio::test]
+    async fn a_connector_is_there_whatever_it_is_called() {
+        for name in ["rebalance", "momentarily", "Cannot complete request momentarily "] {
+            let body =
+                json!({"error_code": 409, "message": format!("Connector {name} already exists")}).to_string();
+            let (connect, asked) = answering("409 Conflict", &body).await;
+            let refused = connect.create(name, &Settings::new()).await.unwrap_err();
+            assert!(!refused.passes());
+            assert_eq!(refused, ConnectError::Refused { status: 409, body });
+            assert_eq!(asked.load(Ordering::Relaxed), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_worker_that_rebalances_will_be_done() {
+        for message in [
+            "Cannot complete request momentarily due to stale configuration (typically caused by a concurrent config change)",
+            "Cannot complete request momentarily due to no known leader URL, likely because a rebalance was underway.",
+            "Cannot complete request because of a conflicting operation (e.g. worker rebalance)",
+            "Request cannot be completed because a rebalance is expected",
+        ] {
+            let body = json!({"error_code": 409, "message": message}).to_string();
+            let refused = ConnectError::Refused { status: 409, body };
+            assert!(refused.passes(), "{message}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_worker_answers_is_not_why_it_does_not() {
+        for told in ["Connection refused", "timed out"] {
+            let (connect, _) = answering("200 OK", &json!(told).to_string()).await;
+            let Err(ConnectError::Away { reason, .. }) = connect.names().await else {
+                panic!("a text is no list of names");
+            };
+            assert!(reason.starts_with("not an answer of its: "), "{reason}");
+        }
     }
 }

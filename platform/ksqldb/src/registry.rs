@@ -7,13 +7,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use osqdemo_protobuf::{File, FileError, Linked};
+use osqdemo_protobuf::Linked;
 use osqdemo_registry_client::wire::SchemaId;
 use osqdemo_registry_client::{Client, ClientError, Schema, SchemaType, Settings, SettingsError, Version};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
+use crate::kafka::Record;
 use crate::plan::{MissingSchema, QueryPlan};
+use crate::runtime::with_input;
 use crate::serde::{SinkSchema, WriterSchema};
 
 /// How long one request may take.
@@ -158,16 +160,20 @@ impl Registry {
     }
 
     /// The schema with that id as it is in the registry.
-    pub(crate) async fn schema(&self, id: u32, subject: Option<&str>) -> Result<Arc<Schema>, RegistryError> {
+    pub(crate) async fn schema(
+        &self,
+        id: SchemaId,
+        subject: Option<&str>,
+    ) -> Result<Arc<Schema>, RegistryError> {
         let subject = subject.map(ToOwned::to_owned);
-        self.ask(move |client| client.schema(SchemaId::Id(id), subject.as_deref()))
+        self.ask(move |client| client.schema(id, subject.as_deref()))
             .await
     }
 
     /// The schema with that id, in the form that its format reads.
     pub(crate) async fn writer_schema(
         &self,
-        id: u32,
+        id: SchemaId,
         subject: &str,
         kind: SchemaType,
     ) -> Result<WriterSchema, RegistryError> {
@@ -183,21 +189,21 @@ impl Registry {
     }
 
     /// The schema with that id, whatever its language.
-    pub(crate) async fn any_schema(&self, id: u32) -> Result<WriterSchema, RegistryError> {
+    pub(crate) async fn any_schema(&self, id: SchemaId) -> Result<WriterSchema, RegistryError> {
         let schema = self.schema(id, None).await?;
         self.parsed(id, None, &schema).await
     }
 
     async fn parsed(
         &self,
-        id: u32,
+        id: SchemaId,
         subject: Option<&str>,
         schema: &Arc<Schema>,
     ) -> Result<WriterSchema, RegistryError> {
         match schema.schema_type {
             SchemaType::Avro => {
                 let subject = subject.map(ToOwned::to_owned);
-                let avro = self.ask(move |client| client.avro(SchemaId::Id(id), subject.as_deref()));
+                let avro = self.ask(move |client| client.avro(id, subject.as_deref()));
                 Ok(WriterSchema::Avro(avro.await?))
             }
             SchemaType::Json => match serde_json::from_str(&schema.schema) {
@@ -208,10 +214,8 @@ impl Registry {
             },
             SchemaType::Protobuf => {
                 let used = schema.clone();
-                let used = self
-                    .ask(move |client| client.referenced(SchemaId::Id(id), &used))
-                    .await?;
-                linked(&schema.schema, used)
+                let used = self.ask(move |client| client.referenced(id, &used)).await?;
+                Linked::of(&schema.schema, used)
                     .map(WriterSchema::Protobuf)
                     .map_err(|error| {
                         RegistryError::Unusable(format!("the schema {id} is of no use: {error}"))
@@ -277,7 +281,8 @@ impl Registry {
                 self.register(&sink.subject, declared).await?
             }
         };
-        let schema = self.writer_schema(id, &sink.subject, sink.schema_type()).await?;
+        let schema = self.writer_schema(SchemaId::Id(id), &sink.subject, sink.schema_type());
+        let schema = schema.await?;
         sink.prepare(id, &schema).map_err(RegistryError::Unusable)
     }
 
@@ -303,19 +308,12 @@ impl Registry {
     }
 }
 
-/// A file with those that it uses.
-fn linked(text: &str, used: Vec<(String, String)>) -> Result<Linked, FileError> {
-    let used = used
-        .into_iter()
-        .map(|(name, text)| Ok((name, File::parse(&text)?)));
-    let used: Vec<(String, File)> = used.collect::<Result<_, FileError>>()?;
-    File::parse(text)?.link(&used)
-}
-
 /// What a running query has to do with the registry.
 pub(crate) struct QuerySchemas {
     registry: Arc<Registry>,
     plan: Arc<QueryPlan>,
+    /// Whether there is anything to learn from records: asked for each of them.
+    learns: bool,
     query: String,
 }
 
@@ -324,9 +322,14 @@ impl QuerySchemas {
     pub(crate) fn new(registry: &Arc<Registry>, plan: &Arc<QueryPlan>, query: &str) -> Self {
         Self {
             registry: Arc::clone(registry),
+            learns: plan.learns_schemas(),
             plan: Arc::clone(plan),
             query: query.to_owned(),
         }
+    }
+
+    fn missing(&self, record: &Record) -> Option<MissingSchema> {
+        with_input(record, |record| self.plan.missing_schema(&record))
     }
 
     /// Has the schemas of its results ready. Waits for a registry that is away.
@@ -345,14 +348,14 @@ impl QuerySchemas {
     }
 
     /// Whether a record cannot be processed before something is [learned](Self::learn).
-    pub(crate) fn misses(&self, topic: &str, key: Option<&[u8]>, value: Option<&[u8]>) -> bool {
-        self.plan.missing_schema(topic, key, value).is_some()
+    pub(crate) fn misses(&self, record: &Record) -> bool {
+        self.learns && self.missing(record).is_some()
     }
 
     /// Learns what has to be known before a record can be processed. Waits for a registry that is away; a schema that
     /// cannot be had is noted as such, and the record with it.
-    pub(crate) async fn learn(&self, topic: &str, key: Option<&[u8]>, value: Option<&[u8]>) {
-        while let Some(missing) = self.plan.missing_schema(topic, key, value) {
+    pub(crate) async fn learn(&self, record: &Record) {
+        while let Some(missing) = self.missing(record) {
             let mut patience = Patience::new(&self.query);
             let schema = loop {
                 match self.registry.read(&missing).await {

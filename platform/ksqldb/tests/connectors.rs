@@ -291,3 +291,39 @@ async fn without_a_worker_statements_are_refused_as_by_ksqldb() {
     server.stop().await;
     broker.stop().await;
 }
+
+/// A worker that does not get done with sharing out its work has not said that the connector is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_goes_on_rebalancing_has_no_connector_yet() {
+    use axum::http::{Method, StatusCode, Uri};
+    use axum::{Json, Router};
+
+    const REBALANCE: &str =
+        "Cannot complete request because of a conflicting operation (e.g. worker rebalance)";
+    let worker = Router::new().fallback(async |method: Method, uri: Uri| match (method, uri.path()) {
+        (Method::GET, _) => (StatusCode::OK, Json(json!([]))),
+        (Method::POST, "/connectors") => (
+            StatusCode::CONFLICT,
+            Json(json!({"error_code": 409, "message": REBALANCE})),
+        ),
+        _ => (StatusCode::OK, Json(json!({"configs": []}))),
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move { axum::serve(listener, worker).await });
+    let broker = Broker::start().await;
+    let server = Server::start_with(broker.address, |config| config.connect_url = url).await;
+    server.ready().await;
+    let statement = "CREATE SINK CONNECTOR IF NOT EXISTS c WITH ('connector.class'='C');";
+    let (status, refused) = answer(&server, statement).await;
+    assert_eq!(
+        (status, &refused["error_code"]),
+        (409, &json!(40900)),
+        "{refused}"
+    );
+    let message = refused["message"].as_str().unwrap();
+    assert!(message.contains(REBALANCE), "{message}");
+    server.stop().await;
+    broker.stop().await;
+    serving.abort();
+}

@@ -97,3 +97,30 @@ async fn a_server_that_is_killed_again_and_again_repeats_nothing() {
     server.kill().await;
     broker.stop().await;
 }
+
+/// librdkafka takes 0 for no time, and would write that of now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_of_time_0_is_written_in_a_transaction_with_time_1() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    let statements = "CREATE STREAM s (n BIGINT) WITH (kafka_topic='s', value_format='JSON', partitions=1);
+        CREATE STREAM plain AS SELECT n FROM s;
+        SET 'processing.guarantee'='exactly_once_v2';
+        CREATE STREAM once AS SELECT n FROM s;";
+    server.ksql(statements).await;
+    server
+        .ksql("INSERT INTO s (ROWTIME, n) VALUES (0, 7); INSERT INTO s (ROWTIME, n) VALUES (2, 8);")
+        .await;
+    for (topic, times) in [("s", [0, 2]), ("PLAIN", [0, 2]), ("ONCE", [1, 2])] {
+        let reader = broker.reader(topic);
+        for (time, n) in times.into_iter().zip([7, 8]) {
+            let record = next_record(&reader).await;
+            assert_eq!(record.timestamp().to_millis(), Some(time), "{topic}");
+            let value = value_of(&record);
+            let told = value.get("N").or(value.get("n"));
+            assert_eq!(told, Some(&json!(n)), "{topic}");
+        }
+    }
+    server.stop().await;
+    broker.stop().await;
+}

@@ -334,48 +334,60 @@ async fn a_stop_repeats_nothing_and_a_crash_a_bounded_number_of_records() {
     broker.stop().await;
 }
 
+/// A record's headers as texts.
+fn headers_of(record: &rdkafka::message::OwnedMessage) -> Vec<String> {
+    use rdkafka::message::{Headers, Message};
+    let headers = record.headers().into_iter().flat_map(Headers::iter);
+    headers
+        .map(|header| format!("{}={:?}", header.key, header.value.map(String::from_utf8_lossy)))
+        .collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn headers_and_old_times_are_carried_to_the_sink() {
-    use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
+    use rdkafka::message::{Header, Message, OwnedHeaders};
     let broker = Broker::start().await;
     let server = Server::start(&broker).await;
     server
         .ksql(
             "CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=1); \
-             CREATE STREAM d AS SELECT n FROM s;",
+             CREATE STREAM u (n BIGINT) WITH (KAFKA_TOPIC='u', VALUE_FORMAT='JSON', PARTITIONS=1); \
+             CREATE STREAM d AS SELECT n FROM s; \
+             CREATE STREAM j AS SELECT s.n AS n, s.n + 1 AS m FROM s JOIN u WITHIN 1 HOUR ON s.n = u.n;",
         )
         .await;
+    let producer = broker.producer();
+    let send = async |topic: &str, time: i64, headers: OwnedHeaders| {
+        let record = rdkafka::producer::FutureRecord::<str, str>::to(topic)
+            .payload("{\"n\":1}")
+            .timestamp(time)
+            .headers(headers);
+        let sent = producer.send(record, DEADLINE).await;
+        sent.map_err(|(error, _)| error).unwrap();
+    };
+    let header = |key, value| Header { key, value };
     let headers = OwnedHeaders::new()
-        .insert(Header {
-            key: "a",
-            value: Some("1"),
-        })
-        .insert(Header {
-            key: "b",
-            value: None::<&str>,
-        })
-        .insert(Header {
-            key: "a",
-            value: Some("2"),
-        });
-    let record = rdkafka::producer::FutureRecord::<str, str>::to("s")
-        .payload("{\"n\":1}")
-        .timestamp(1_000)
-        .headers(headers);
-    broker
-        .producer()
-        .send(record, DEADLINE)
-        .await
-        .map_err(|(error, _)| error)
-        .unwrap();
+        .insert(header("a", Some("1")))
+        .insert(header("b", None))
+        .insert(header("a", Some("2")));
+    send("s", 1_000, headers).await;
     let written = next_record(&broker.reader("D")).await;
     assert_eq!(written.timestamp().to_millis(), Some(1_000));
-    let carried = written.headers().unwrap();
-    let texts: Vec<String> = carried
-        .iter()
-        .map(|header| format!("{}={:?}", header.key, header.value.map(String::from_utf8_lossy)))
-        .collect();
-    assert_eq!(texts, [r#"a=Some("1")"#, "b=None", r#"a=Some("2")"#]);
+    assert_eq!(
+        headers_of(&written),
+        [r#"a=Some("1")"#, "b=None", r#"a=Some("2")"#]
+    );
+
+    // Those of the record that came last, from whichever side, however old it is.
+    let joined = broker.reader("J");
+    send("u", 500, OwnedHeaders::new().insert(header("side", Some("u")))).await;
+    let row = next_record(&joined).await;
+    assert_eq!(row.timestamp().to_millis(), Some(1_000));
+    assert_eq!(headers_of(&row), [r#"side=Some("u")"#]);
+    send("s", 2_000, OwnedHeaders::new().insert(header("side", Some("s")))).await;
+    let row = next_record(&joined).await;
+    assert_eq!(row.timestamp().to_millis(), Some(2_000));
+    assert_eq!(headers_of(&row), [r#"side=Some("s")"#]);
     server.stop().await;
     broker.stop().await;
 }

@@ -153,6 +153,7 @@ async fn wrong_statements_are_refused_with_the_recorded_codes_and_texts() {
             }
         };
         differ("status", &line["status"], &json!(status));
+        differ("type", &line["type"], &body["@type"]);
         differ("code", &line["code"], &body["error_code"]);
         differ("message", &line["message"], &body["message"]);
         differ("text", &line["statementText"], &body["statementText"]);

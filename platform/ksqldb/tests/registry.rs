@@ -215,6 +215,178 @@ async fn rows_that_are_inserted_have_the_schemas_of_their_stream() {
     broker.stop().await;
 }
 
+/// Schemas that a statement names by their ids: columns have the names that stand there, and results are written so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_may_name_schemas_by_their_ids() {
+    let broker = Broker::start().await;
+    let registry = Registry::start(&broker).await;
+    let server = Server::start_registered(&broker, &registry.url()).await;
+    let record = |name: &str, fields: Value| json!({"type": "record", "name": name, "fields": fields});
+    // A key without a name is the column `ROWKEY`.
+    let key = json!("string");
+    let key_id = registry.register("shared-key", &key).await;
+    let value = record(
+        "Seen",
+        json!([
+            {"name": "who", "type": "string"},
+            {"name": "n", "type": "long"},
+            {"name": "more", "type": ["null", "string"], "default": null},
+        ]),
+    );
+    let value_id = registry.register("shared-value", &value).await;
+    server
+        .ksql(&format!(
+            "CREATE STREAM doors WITH (kafka_topic='doors', partitions=1, key_format='AVRO', key_schema_id={key_id}, \
+             value_format='AVRO', value_schema_id={value_id}); \
+             CREATE STREAM copied WITH (key_schema_id={key_id}, value_schema_id={value_id}) AS \
+             SELECT ROWKEY, `who`, `n` + 1 AS `n` FROM doors; \
+             CREATE STREAM told WITH (format='JSON') AS SELECT * FROM copied;"
+        ))
+        .await;
+    // They are registered for the topics, as what they are.
+    for (subject, schema, id) in [
+        ("doors-key", &key, key_id),
+        ("doors-value", &value, value_id),
+        ("COPIED-key", &key, key_id),
+        ("COPIED-value", &value, value_id),
+    ] {
+        let (status, answer) = registry
+            .ask("GET", &format!("/subjects/{subject}/versions/latest"), None)
+            .await;
+        assert_eq!((status, &answer["id"]), (200, &json!(id)), "{subject}: {answer}");
+        assert_eq!(&registry.latest(subject).await, schema, "{subject}");
+    }
+    server
+        .ksql("INSERT INTO doors (ROWKEY, `who`, `n`) VALUES ('door 7', 'jay', 41);")
+        .await;
+    let door = Avro::String("door 7".to_owned());
+    for (topic, n) in [("doors", 41), ("COPIED", 42)] {
+        let written = next_record(&broker.reader(topic)).await;
+        assert_eq!(read(&registry, written.key().unwrap()).await, door, "{topic}");
+        let seen = Avro::Record(vec![
+            Avro::String("jay".to_owned()),
+            Avro::Long(n),
+            Avro::Union(0, Box::new(Avro::Null)),
+        ]);
+        let bytes = written.payload().unwrap();
+        assert_eq!(read(&registry, bytes).await, seen, "{topic}");
+        assert_eq!(bytes[1..5], value_id.to_be_bytes(), "{topic}");
+    }
+    let told = next_record(&broker.reader("TOLD")).await;
+    assert_eq!(told.key(), Some(&b"\"door 7\""[..]));
+    assert_eq!(value_of(&told), json!({"who": "jay", "n": 42}));
+    server.stop().await;
+    registry.stop().await;
+    broker.stop().await;
+}
+
+/// Newer serializers write nothing before the data: a header has the GUID of the schema.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_header_may_name_the_schema() {
+    use osqdemo_registry_client::wire::{VALUE_HEADER, guid, header_value};
+    use rdkafka::message::{Header, Headers, OwnedHeaders};
+    let broker = Broker::start().await;
+    let registry = Registry::start(&broker).await;
+    let server = Server::start_registered(&broker, &registry.url()).await;
+    let guid_of = async |subject: &str, kind: &str, text: &str| {
+        let body = json!({"schema": text, "schemaType": kind});
+        let path = format!("/subjects/{subject}/versions");
+        let (status, answer) = registry.ask("POST", &path, Some(&body)).await;
+        assert_eq!(status, 200, "{answer}");
+        let address = format!("{}/schemas/ids/{}", registry.url(), answer["id"]);
+        let asked = server
+            .http
+            .get(address)
+            .header("confluent-accept-unknown-properties", "true");
+        let schema: Value = asked.send().await.unwrap().json().await.unwrap();
+        guid(schema["guid"].as_str().unwrap()).unwrap()
+    };
+    let avro = guid_of("a-value", "AVRO", &line_schema().to_string()).await;
+    let messages = "syntax = \"proto3\"; message Door { int32 nr = 1; } message Line { string host = 1; }";
+    let protobuf = guid_of("p-value", "PROTOBUF", messages).await;
+    let json = guid_of(
+        "j-value",
+        "JSON",
+        r#"{"type":"object","properties":{"host":{"type":"string"}}}"#,
+    )
+    .await;
+    server
+        .ksql(
+            "CREATE STREAM a (host STRING) WITH (kafka_topic='a', value_format='AVRO', partitions=1); \
+             CREATE STREAM p (host STRING) WITH (kafka_topic='p', value_format='PROTOBUF', partitions=1); \
+             CREATE STREAM j (host STRING) WITH (kafka_topic='j', value_format='JSON_SR', partitions=1); \
+             CREATE STREAM text (host STRING) WITH (kafka_topic='j', value_format='JSON'); \
+             CREATE STREAM of_a WITH (value_format='AVRO') AS SELECT host FROM a; \
+             CREATE STREAM of_p WITH (value_format='JSON') AS SELECT host FROM p; \
+             CREATE STREAM of_j WITH (value_format='JSON') AS SELECT host FROM j; \
+             CREATE STREAM of_text AS SELECT host FROM text; \
+             CREATE STREAM of_of_a WITH (value_format='JSON') AS SELECT host FROM of_a;",
+        )
+        .await;
+    let producer = broker.producer();
+    let write = async |topic: &str, header: &[u8], data: &[u8]| {
+        let headers = [(VALUE_HEADER, header), ("seq", b"7")];
+        let headers = headers
+            .into_iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| {
+                headers.insert(Header {
+                    key,
+                    value: Some(value),
+                })
+            });
+        let record = FutureRecord::<str, [u8]>::to(topic)
+            .payload(data)
+            .headers(headers);
+        producer.send(record, DEADLINE).await.unwrap();
+    };
+    let mut data = line(0, "h1", 1);
+    data.drain(..5);
+    // One that nobody has registered.
+    write("a", &header_value([7; 16]), &data).await;
+    write("a", &header_value(avro), &data).await;
+    // Which message it is stands behind the GUID: the second one.
+    let second = [&header_value(protobuf)[..], &[2, 2]].concat();
+    write("p", &second, b"\x0a\x02h2").await;
+    write("j", &header_value(json), br#"{"host":"h3"}"#).await;
+    for (topic, host) in [
+        ("OF_OF_A", "h1"),
+        ("OF_P", "h2"),
+        ("OF_J", "h3"),
+        ("OF_TEXT", "h3"),
+    ] {
+        let record = next_record(&broker.reader(topic)).await;
+        assert_eq!(value_of(&record), json!({"HOST": host}), "{topic}");
+    }
+    // What is written has an id of its own before it, and no word about the schema that was read.
+    let written = next_record(&broker.reader("OF_A")).await;
+    assert_eq!(
+        read(&registry, written.payload().unwrap()).await,
+        Avro::Record(vec![text("h1")])
+    );
+    let headers: Vec<_> = written
+        .headers()
+        .unwrap()
+        .iter()
+        .map(|header| header.key)
+        .collect();
+    assert_eq!(headers, ["seq"]);
+    for (topic, format, shown) in [
+        ("p", "PROTOBUF", r#"host: "h2""#),
+        ("j", "JSON_SR", r#"{"host":"h3"}"#),
+    ] {
+        let print = json!({"ksql": format!("PRINT '{topic}' FROM BEGINNING LIMIT 1;")});
+        let (status, printed) = server.post("/query", &print).await;
+        assert_eq!(status, 200, "{printed}");
+        assert!(
+            printed.contains(&format!("Value format: {format}\n")) && printed.contains(shown),
+            "{printed}"
+        );
+    }
+    server.stop().await;
+    registry.stop().await;
+    broker.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn json_stands_behind_the_id_of_its_schema() {
     let broker = Broker::start().await;
@@ -473,6 +645,134 @@ async fn a_query_waits_for_a_registry_that_is_away_and_loses_nothing() {
     let registry = Registry::start_at(&broker, address).await;
     let (value, registry) = host(next_record(&sink).await, registry).await;
     assert_eq!(value, Avro::Record(vec![text("h2")]));
+    server.stop().await;
+    registry.stop().await;
+    broker.stop().await;
+}
+
+/// A registry that answers 500 at first, and then is one: what it does not say now, it may say later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registry_that_fails_for_a_while_costs_a_query_no_row() {
+    use axum::Router;
+    use axum::http::StatusCode;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let broker = Broker::start().await;
+    let registry = Registry::start(&broker).await;
+    let server = Server::start_registered(&broker, &registry.url()).await;
+    let id = registry.register("lines-value", &line_schema()).await;
+    server
+        .ksql(
+            "CREATE STREAM lines (host STRING) WITH (kafka_topic='lines', value_format='AVRO', partitions=1); \
+             CREATE STREAM hosts WITH (value_format='JSON') AS SELECT host FROM lines;",
+        )
+        .await;
+    let address = registry.stop().await;
+    // In its place: one whose store is broken.
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let broken = Router::new().fallback(async move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        let error = r#"{"error_code":50001,"message":"Error in the backend data store"}"#;
+        (StatusCode::INTERNAL_SERVER_ERROR, error)
+    });
+    let listener = TcpListener::bind(address).await.unwrap();
+    let serving = tokio::spawn(async move { axum::serve(listener, broken).await });
+    write(&broker.producer(), "lines", &line(id, "h1", 1)).await;
+    let deadline = std::time::Instant::now() + DEADLINE;
+    while asked.load(Ordering::Relaxed) < 3 {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the query does not ask again"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let (status, error) = server
+        .refused("ASSERT SCHEMA SUBJECT 'x' TIMEOUT 1 SECOND;")
+        .await;
+    assert_eq!(status, 417, "{error}");
+    let (status, error) = server
+        .refused("CREATE STREAM more WITH (kafka_topic='lines', value_format='AVRO');")
+        .await;
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        status == 400 && message.contains("status 500 Error in the backend data store"),
+        "{message}"
+    );
+    let described = server.ksql("SHOW QUERIES EXTENDED;").await;
+    assert_eq!(described[0]["queryDescriptions"][0]["state"], "RUNNING");
+    serving.abort();
+    let _ = serving.await;
+    let registry = Registry::start_at(&broker, address).await;
+    let row = next_record(&broker.reader("HOSTS")).await;
+    assert_eq!(value_of(&row), json!({"HOST": "h1"}));
+    server.stop().await;
+    registry.stop().await;
+    broker.stop().await;
+}
+
+/// Each with its reason.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_with_a_record_is_told_in_the_processing_log() {
+    let broker = Broker::start().await;
+    let registry = Registry::start(&broker).await;
+    let server = Server::start_with(broker.address, |config| {
+        config.schema_registry = Some(osqdemo_registry_client::Settings::new(registry.url()));
+        config.processing_log_stream = true;
+    })
+    .await;
+    server.ready().await;
+    topic(&server, "lines").await;
+    let id = registry.register("lines-value", &line_schema()).await;
+    let other = registry.register("lines-value-text", &json!("string")).await;
+    let body = json!({"schemaType": "JSON", "schema": "{}"});
+    let (_, answer) = registry
+        .ask("POST", "/subjects/lines-json/versions", Some(&body))
+        .await;
+    let json = u32::try_from(answer["id"].as_u64().unwrap()).unwrap();
+    server
+        .ksql(
+            "CREATE STREAM lines (host STRING) WITH (kafka_topic='lines', value_format='AVRO'); \
+             CREATE STREAM hosts AS SELECT host FROM lines;",
+        )
+        .await;
+    let producer = broker.producer();
+    let wrong: [(&[u8], String); 6] = [
+        (b"\0\0", "2 bytes are too few".to_owned()),
+        (b"{\"host\":1}", "Unknown magic byte!".to_owned()),
+        (&framed(id + 1000, b""), format!("Schema {} not found", id + 1000)),
+        (
+            &framed(other, b"\x02h"),
+            format!("the schema {other} is not one of the subject `lines-value`"),
+        ),
+        (
+            &framed(json, b"{}"),
+            format!("the schema {json} is not one of the subject `lines-value`"),
+        ),
+        (
+            &framed(id, &[40]),
+            "a length of 20 where 0 bytes are left".to_owned(),
+        ),
+    ];
+    let mut log = server
+        .push(
+            "SELECT message->deserializationError->errorMessage, message->deserializationError->cause FROM \
+             KSQL_PROCESSING_LOG EMIT CHANGES;",
+            json!({"auto.offset.reset": "earliest"}),
+        )
+        .await;
+    for (bytes, reason) in wrong {
+        write(&producer, "lines", bytes).await;
+        let entry = log.row().await.to_string();
+        assert!(entry.contains(&reason), "{reason}: {entry}");
+    }
+    write(&producer, "lines", &line(id, "h1", 1)).await;
+    let row = next_record(&broker.reader("HOSTS")).await;
+    assert_eq!(
+        read(&registry, row.payload().unwrap()).await,
+        Avro::Record(vec![text("h1")])
+    );
+    drop(log);
     server.stop().await;
     registry.stop().await;
     broker.stop().await;

@@ -439,8 +439,52 @@ async fn a_sink_is_made_like_its_input_and_one_that_is_not_is_refused() {
     server
         .ksql("CREATE STREAM f WITH (RETENTION_MS=5000) AS SELECT * FROM s;")
         .await;
+    // Of a join's inputs the left one counts.
+    server
+        .ksql(
+            "CREATE STREAM left_one (id VARCHAR KEY, n INT) WITH \
+             (KAFKA_TOPIC='l', VALUE_FORMAT='JSON', PARTITIONS=1, RETENTION_MS=7000); \
+             CREATE STREAM right_one (id VARCHAR KEY, m INT) WITH \
+             (KAFKA_TOPIC='r', VALUE_FORMAT='JSON', PARTITIONS=1, RETENTION_MS=9000);",
+        )
+        .await;
+    let joined = server
+        .ksql(
+            "CREATE STREAM j AS SELECT left_one.id, n, m FROM left_one JOIN right_one WITHIN 1 HOUR \
+             ON left_one.id = right_one.id;",
+        )
+        .await;
+    let text = joined[0]["statementText"].as_str().unwrap();
+    assert!(text.contains("RETENTION_MS=7000"), "{text}");
+    // Windows of a table go when they are too old; a table's rows do not.
+    for (declared, policy) in [
+        (
+            "CREATE TABLE g AS SELECT id, COUNT(*) AS c FROM s GROUP BY id;",
+            "compact",
+        ),
+        (
+            "CREATE TABLE w AS SELECT id, COUNT(*) AS c FROM s WINDOW TUMBLING (SIZE 1 HOUR) GROUP BY id;",
+            "compact,delete",
+        ),
+        (
+            "CREATE TABLE v (id VARCHAR PRIMARY KEY, n INT) WITH (KAFKA_TOPIC='V', VALUE_FORMAT='JSON', \
+             PARTITIONS=1, WINDOW_TYPE='SESSION');",
+            "compact,delete",
+        ),
+    ] {
+        let made = server.ksql(declared).await;
+        let text = made[0]["statementText"].as_str().unwrap();
+        assert!(text.contains(&format!("CLEANUP_POLICY='{policy}'")), "{text}");
+    }
     let admin: AdminClient<DefaultClientContext> = broker.client().create().unwrap();
-    for (topic, expected) in [("E", "-1"), ("F", "5000")] {
+    for (topic, expected) in [("G", "compact"), ("W", "compact,delete"), ("V", "compact,delete")] {
+        let (topic_of, options) = (ResourceSpecifier::Topic(topic), AdminOptions::new());
+        let described = admin.describe_configs([&topic_of], &options);
+        let described = described.await.unwrap().remove(0).unwrap();
+        let policy = described.get("cleanup.policy").unwrap().value.clone();
+        assert_eq!(policy.as_deref(), Some(expected), "{topic}");
+    }
+    for (topic, expected) in [("E", "-1"), ("F", "5000"), ("J", "7000")] {
         let (topic_of, options) = (ResourceSpecifier::Topic(topic), AdminOptions::new());
         let described = admin.describe_configs([&topic_of], &options);
         let described = described.await.unwrap().remove(0).unwrap();
@@ -464,6 +508,154 @@ async fn what_follows_by_itself_cannot_be_set() {
             "Invalid config variable in the WITH clause: CLEANUP_POLICY.\nThe CLEANUP_POLICY config"
         ),
         "{message}"
+    );
+    stop(broker, server).await;
+}
+
+/// What a session sets stands in for what statements leave open, and what was made so stays so after a restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_defaults_of_a_session_have_their_effect() {
+    let (broker, server) = start().await;
+    let ask = async |server: &Server, statements: &str| {
+        let properties = json!({
+            "ksql.persistence.default.format.key": "json",
+            "ksql.persistence.default.format.value": "json",
+            "ksql.persistence.wrap.single.values": "false",
+            "ksql.output.topic.name.prefix": "made-",
+        });
+        let body = json!({"ksql": statements, "streamsProperties": properties});
+        let (status, body) = server.post("/ksql", &body).await;
+        assert_eq!(status, 200, "{statements}: {body}");
+        serde_json::from_str::<Value>(&body).unwrap()
+    };
+    let made = ask(
+        &server,
+        "CREATE STREAM s (id VARCHAR KEY, n INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1);
+         CREATE STREAM two (id VARCHAR KEY, n INT, m INT) WITH (KAFKA_TOPIC='two', PARTITIONS=1);
+         CREATE STREAM said (id VARCHAR KEY, n INT)
+           WITH (KAFKA_TOPIC='said', PARTITIONS=1, KEY_FORMAT='KAFKA', VALUE_FORMAT='DELIMITED');
+         CREATE STREAM d AS SELECT id, n + 1 AS n FROM s;
+         CREATE STREAM e WITH (KAFKA_TOPIC='e', WRAP_SINGLE_VALUE=true) AS SELECT id, n FROM s;",
+    )
+    .await;
+    let text = made[3]["statementText"].as_str().unwrap();
+    assert!(text.contains("KAFKA_TOPIC='made-D'"), "{text}");
+    // Without the settings: what they did is kept.
+    server.stop().await;
+    let server = Server::start(&broker).await;
+    let listed = server.ksql("LIST STREAMS;").await;
+    let formats = |name: &str| {
+        let streams = listed[0]["streams"].as_array().unwrap();
+        let stream = streams.iter().find(|stream| stream["name"] == name).unwrap();
+        let told = ["topic", "keyFormat", "valueFormat"].map(|member| stream[member].as_str().unwrap());
+        told.map(str::to_owned)
+    };
+    assert_eq!(formats("S"), ["s", "JSON", "JSON"]);
+    assert_eq!(formats("TWO"), ["two", "JSON", "JSON"]);
+    assert_eq!(formats("SAID"), ["said", "KAFKA", "DELIMITED"]);
+    assert_eq!(formats("D"), ["made-D", "JSON", "JSON"]);
+    assert_eq!(formats("E"), ["e", "JSON", "JSON"]);
+    server
+        .ksql("INSERT INTO s VALUES ('a', 1); INSERT INTO two VALUES ('a', 1, 2);")
+        .await;
+    for (topic, key, value) in [
+        ("s", r#""a""#, "1"),
+        ("two", r#""a""#, r#"{"N":1,"M":2}"#),
+        ("made-D", r#""a""#, "2"),
+        ("e", r#""a""#, r#"{"N":1}"#),
+    ] {
+        let record = next_record(&broker.reader(topic)).await;
+        let bytes = [rdkafka::Message::key(&record), rdkafka::Message::payload(&record)];
+        let texts = bytes.map(|bytes| String::from_utf8_lossy(bytes.unwrap()).into_owned());
+        assert_eq!(texts, [key, value], "{topic}");
+    }
+    // Nothing is said, and nothing stands in for it.
+    let message = refusal(
+        &server,
+        "CREATE STREAM x (n INT) WITH (KAFKA_TOPIC='x', PARTITIONS=1);",
+    )
+    .await;
+    assert!(
+        message.starts_with("Statement is missing the 'VALUE_FORMAT' property"),
+        "{message}"
+    );
+    stop(broker, server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_stream_is_not_replaced() {
+    let (broker, server) = start().await;
+    server
+        .ksql(&SOURCE.replace("CREATE STREAM", "CREATE SOURCE STREAM"))
+        .await;
+    for again in ["CREATE OR REPLACE STREAM", "CREATE OR REPLACE SOURCE STREAM"] {
+        let statement = SOURCE
+            .replace("CREATE STREAM", again)
+            .replace(", PARTITIONS=2", "");
+        assert_eq!(
+            refusal(&server, &statement).await,
+            "Cannot add stream 'S': CREATE OR REPLACE is not supported on source streams.",
+            "{again}"
+        );
+    }
+    stop(broker, server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_streams_are_described_and_every_command_has_a_status() {
+    let (broker, server) = start().await;
+    server
+        .ksql(&format!(
+            "{SOURCE} CREATE STREAM d AS SELECT id, n FROM s;
+             CREATE TABLE t (id INT PRIMARY KEY, n INT) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON', PARTITIONS=1);
+             CREATE TYPE pair AS STRUCT<a INT, b INT>; TERMINATE CSAS_D_1; DROP STREAM d;
+             CREATE STREAM e AS SELECT id, n FROM s;"
+        ))
+        .await;
+    for (statement, extended) in [("DESCRIBE STREAMS;", false), ("DESCRIBE STREAMS EXTENDED;", true)] {
+        let answers = server.ksql(statement).await;
+        assert_eq!(answers[0]["@type"], "source_descriptions");
+        let descriptions = answers[0]["sourceDescriptions"].as_array().unwrap();
+        let told: Vec<_> = descriptions
+            .iter()
+            .map(|description| {
+                let offsets = description["queryOffsetSummaries"].as_array().unwrap().len();
+                (
+                    description["name"].as_str().unwrap(),
+                    description["partitions"].as_u64().unwrap(),
+                    description["extended"].as_bool().unwrap(),
+                    offsets,
+                )
+            })
+            .collect();
+        let offsets = usize::from(extended);
+        assert_eq!(told, [("E", 2, extended, offsets), ("S", 2, extended, 0)]);
+        for description in descriptions {
+            let name = description["name"].as_str().unwrap();
+            let alone = format!("{};", statement.replace("STREAMS", name).trim_end_matches(';'));
+            let alone = server.ksql(&alone).await;
+            assert_eq!(&alone[0]["sourceDescription"], description, "{name}");
+        }
+    }
+    // As in ksqlDB there is no such statement about tables.
+    assert_eq!(
+        refusal(&server, "DESCRIBE TABLES;").await,
+        "Could not find STREAM/TABLE 'TABLES' in the Metastore"
+    );
+    let (status, body) = server.get("/status").await;
+    assert_eq!(status, 200);
+    let statuses: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        statuses,
+        json!({"commandStatuses": {
+            "stream/`D`/create": "SUCCESS",
+            "stream/`E`/create": "SUCCESS",
+            "stream/`S`/create": "SUCCESS",
+            "stream/D/drop": "SUCCESS",
+            "table/`T`/create": "SUCCESS",
+            "terminate/CSAS_D_1/execute": "SUCCESS",
+            "type/PAIR/create": "SUCCESS",
+        }})
     );
     stop(broker, server).await;
 }

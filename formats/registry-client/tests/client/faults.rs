@@ -136,27 +136,67 @@ fn another_server_on_the_port_is_no_registry() {
 
 #[test]
 fn credentials_are_sent_and_never_shown() {
-    let server = Canned::new(&[("401 Unauthorized", "no")]);
-    let credentials = Credentials::Basic {
+    let basic = Credentials::Basic {
         user: "me".to_owned(),
         password: "secret".to_owned(),
     };
-    let settings = Settings {
-        credentials: Some(credentials),
-        ..settings(&server.url)
+    for (credentials, sent) in [
+        (basic, "authorization: Basic bWU6c2VjcmV0\r\n"),
+        (
+            Credentials::Bearer("secret.token".to_owned()),
+            "authorization: Bearer secret.token\r\n",
+        ),
+    ] {
+        let server = Canned::new(&[("401 Unauthorized", "no"), ("200 OK", r#"["a"]"#)]);
+        let settings = Settings {
+            credentials: Some(credentials),
+            ..settings(&server.url)
+        };
+        assert!(!format!("{settings:?}").contains("secret"));
+        let client = Client::new(settings).unwrap();
+        let error = client.subjects().unwrap_err();
+        assert!(
+            !error.is_away() && !error.to_string().contains("secret"),
+            "{error}"
+        );
+        assert!(error.to_string().contains("hint: "), "{error}");
+        assert_eq!(client.subjects(), Ok(vec!["a".to_owned()]));
+        let requests = server.requests();
+        assert!(
+            requests.len() == 2 && requests.iter().all(|request| request.contains(sent)),
+            "{requests:?}"
+        );
+    }
+}
+
+#[test]
+fn a_registry_is_believed_by_its_certificate() {
+    let (server, certificate) = Canned::tls(&[("200 OK", r#"["a"]"#)]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("registry.pem");
+    std::fs::write(&file, certificate).unwrap();
+    let trusting = |certificates: Option<&std::path::Path>, url: &str| {
+        Client::new(Settings {
+            certificates: certificates.map(|file| file.display().to_string()),
+            credentials: Some(Credentials::Bearer("secret".to_owned())),
+            retries: 0,
+            ..settings(url)
+        })
+        .unwrap()
     };
-    assert!(!format!("{settings:?}").contains("secret"));
-    let error = Client::new(settings).unwrap().subjects().unwrap_err();
-    assert!(
-        !error.is_away() && !error.to_string().contains("secret"),
-        "{error}"
+    assert_eq!(
+        trusting(Some(&file), &server.url).subjects(),
+        Ok(vec!["a".to_owned()])
     );
-    assert!(error.to_string().contains("hint: "), "{error}");
-    let requests = server.requests();
-    assert!(
-        requests[0].contains("authorization: Basic bWU6c2VjcmV0"),
-        "{requests:?}"
-    );
+    assert_eq!(server.requests().len(), 1);
+    // The system's certificates do not have it, and it is nobody else's name. Such a registry is told nothing.
+    let elsewhere = server.url.replace("localhost", "127.0.0.1");
+    for client in [trusting(None, &server.url), trusting(Some(&file), &elsewhere)] {
+        let error = client.subjects().unwrap_err();
+        assert!(error.is_away(), "{error}");
+        assert!(error.to_string().contains("certificate"), "{error}");
+    }
+    assert_eq!(server.requests().len(), 0);
 }
 
 #[test]

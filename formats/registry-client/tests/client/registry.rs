@@ -119,6 +119,35 @@ fn references_are_followed() {
 }
 
 #[test]
+fn a_schema_is_normalized_where_that_is_asked_for() {
+    let running = Running::start();
+    let client = running.client();
+    let door = DOOR.strip_suffix('}').unwrap();
+    let written = format!(r#"{door},"b":"2","a":"1"}}"#);
+    let sorted = format!(r#"{door},"a":"1","b":"2"}}"#);
+    for (subject, normalize, kept) in [("as-it-is", false, &written), ("normalized", true, &sorted)] {
+        let schema = Schema::avro(&written);
+        let id = client.register(subject, &schema, normalize).unwrap();
+        let version = client.version(subject, None).unwrap();
+        assert_eq!((version.id, &version.schema.schema), (id, kept), "{subject}");
+        assert_eq!(client.lookup(subject, &schema, normalize, false).unwrap().id, id);
+    }
+}
+
+#[test]
+fn a_schema_is_found_by_its_guid() {
+    let running = Running::start();
+    let client = running.client();
+    let id = client.register("door", &Schema::avro(DOOR), false).unwrap();
+    let guid = client.guid(id).unwrap().expect("it is told");
+    let found = running.client().avro(SchemaId::Guid(guid), None).unwrap();
+    let by_id = client.avro(SchemaId::Id(id), None).unwrap();
+    assert_eq!(found.canonical_text(), by_id.canonical_text());
+    let error = client.schema(SchemaId::Guid([7; 16]), None).unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+}
+
+#[test]
 fn refusals_and_what_is_not_there_are_told_apart() {
     let running = Running::start();
     let client = running.client();

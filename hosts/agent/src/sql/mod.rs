@@ -17,9 +17,7 @@ mod virtual_table;
 pub(crate) use column::{Column, ColumnType, columns};
 pub(crate) use database::{Database, QueryError, QueryRows};
 pub(crate) use double_text::double_text;
-#[cfg(test)]
-pub(crate) use row_buffer::CellValue;
-pub(crate) use row_buffer::RowBuffer;
+pub(crate) use row_buffer::{CellValue, RowBuffer};
 #[cfg(test)]
 pub(crate) use table::Constraint;
 pub(crate) use table::{ForeignTables, Operator, Scan, Table, TableError};

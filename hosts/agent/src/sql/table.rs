@@ -25,6 +25,12 @@ pub(crate) trait Table: Send + Sync {
         }
     }
 
+    /// Whether an equality on the column in this place spares the table a part of the work, although it looks at
+    /// everything all the same: which tables a join begins with does not depend on it.
+    fn filters(&self, _column: usize) -> bool {
+        false
+    }
+
     /// Appends the rows of one scan. Constraints are hints: SQLite checks every row again, so giving too many rows is
     /// slow but never wrong. What vanishes while it is read is left out and is not an error.
     fn rows(&self, scan: &Scan, rows: &mut RowBuffer) -> Result<(), TableError>;

@@ -93,7 +93,13 @@ unsafe impl<'vtab> VTab<'vtab> for VirtualTable {
             let Some(operator) = operator(&constraint.operator()) else {
                 continue;
             };
-            if !self.registered.table.takes(column, operator) {
+            let takes = self.registered.table.takes(column, operator);
+            // Of a list, SQLite would have the table scanned once for each value.
+            let filters = !takes
+                && operator == Operator::Equals
+                && self.registered.table.filters(place)
+                && !info.is_in_constraint(position)?;
+            if !takes && !filters {
                 continue;
             }
             if !constraint.is_usable() {
@@ -101,14 +107,11 @@ unsafe impl<'vtab> VTab<'vtab> for VirtualTable {
                 continue;
             }
             satisfied |= column.required;
-            cost = f64::min(
-                cost,
-                if operator == Operator::Equals {
-                    10.0
-                } else {
-                    1000.0
-                },
-            );
+            cost = match operator {
+                _ if filters => cost,
+                Operator::Equals => f64::min(cost, 10.0),
+                _ => f64::min(cost, 1000.0),
+            };
             let _ = write!(plan, "{}{place},", sign(operator));
             chosen.push(position);
         }

@@ -19,3 +19,33 @@ pub(crate) fn why(table: &str) -> Option<&'static str> {
         .find(|(absent, _)| table.eq_ignore_ascii_case(absent));
     known.map(|(_, why)| *why)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::fixture::TestDatabase;
+
+    #[test]
+    fn each_of_them_is_refused_by_name_and_with_the_reason() {
+        let database = TestDatabase::open();
+        for table in [
+            "process_events",
+            "socket_events",
+            "user_events",
+            "process_file_events",
+            "bpf_process_events",
+            "yara",
+            "yara_events",
+        ] {
+            let why = why(table).expect(table);
+            let expected = format!("no such table: {table} ({why})");
+            assert_eq!(database.error(&format!("select * from {table}")), expected);
+            let joined = format!("select 1 from time join {} using (time)", table.to_uppercase());
+            assert!(database.error(&joined).contains(why), "{joined}");
+        }
+        assert_eq!(
+            database.error("select * from not_there"),
+            "no such table: not_there"
+        );
+    }
+}

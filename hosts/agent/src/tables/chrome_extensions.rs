@@ -81,17 +81,62 @@ fn fill(machine: &Machine, scan: &Scan, rows: &mut RowBuffer) -> Result<(), Tabl
     let namespace = MountNamespace::own(machine);
     for home in homes(scan, UID, &namespace)? {
         for (browser, below) in BROWSERS {
-            let browser_folder = home.path.join(below);
-            // Opera keeps its one profile in the folder itself.
-            let folders = text_file::entries(&browser_folder).into_iter();
-            for folder in folders.chain([browser_folder]) {
-                if let Some(profile) = Profile::read(folder) {
-                    fill_profile(&namespace, &home, browser, &profile, rows);
-                }
-            }
+            fill_browser(&namespace, &home, (browser, below), rows);
         }
     }
     Ok(())
+}
+
+/// What `opera_extensions` has, in its order.
+pub(super) const COLUMNS_OF_OPERA: [usize; 10] = [
+    UID,
+    NAME,
+    IDENTIFIER,
+    VERSION,
+    DESCRIPTION,
+    LOCALE,
+    UPDATE_URL,
+    AUTHOR,
+    PERSISTENT,
+    PATH,
+];
+
+/// The rows of Opera, with those columns.
+pub(super) fn of_opera(
+    scan: &Scan,
+    uid_column: usize,
+    namespace: &MountNamespace,
+) -> Result<RowBuffer, TableError> {
+    let used = COLUMNS_OF_OPERA.iter().fold(0, |used, column| used | 1 << column);
+    let mut rows = RowBuffer::new(COLUMNS.len());
+    rows.begin(&Scan::new(used, Vec::new()));
+    for home in homes(scan, uid_column, namespace)? {
+        for browser in BROWSERS.into_iter().filter(|(browser, _)| *browser == "opera") {
+            fill_browser(namespace, &home, browser, &mut rows);
+        }
+    }
+    match rows.is_cut() {
+        true => Err(TableError::reading("all extensions of Opera")(
+            std::io::ErrorKind::FileTooLarge.into(),
+        )),
+        false => Ok(rows),
+    }
+}
+
+fn fill_browser(
+    namespace: &MountNamespace,
+    home: &Home,
+    (browser, below): (&str, &str),
+    rows: &mut RowBuffer,
+) {
+    let browser_folder = home.path.join(below);
+    // Opera keeps its one profile in the folder itself.
+    let folders = text_file::entries(&browser_folder).into_iter();
+    for folder in folders.chain([browser_folder]) {
+        if let Some(profile) = Profile::read(folder) {
+            fill_profile(namespace, home, browser, &profile, rows);
+        }
+    }
 }
 
 fn fill_profile(

@@ -71,10 +71,9 @@ impl TestDatabase {
             agent: AgentStatus::default(),
             status: status.clone(),
         });
-        Self {
-            database: Database::open(super::all(&machine), &status).unwrap(),
-            machine,
-        }
+        let mut database = Database::open(super::all(&machine), &status).unwrap();
+        database.explain_absent(super::absent::why);
+        Self { database, machine }
     }
 
     /// Makes a program of a seeded file.

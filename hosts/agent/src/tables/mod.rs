@@ -45,6 +45,7 @@ mod memory_info;
 mod mount_namespace;
 mod mounts;
 mod npm_packages;
+mod opera_extensions;
 mod os_version;
 mod osquery_events;
 mod osquery_extensions;
@@ -54,6 +55,9 @@ mod osquery_packs;
 mod osquery_registry;
 mod osquery_schedule;
 mod pci_devices;
+mod portage;
+mod portage_packages;
+mod portage_use;
 mod process_envs;
 mod process_memory_map;
 mod process_namespaces;
@@ -192,6 +196,7 @@ pub(crate) fn all(machine: &Arc<Machine>) -> Vec<Arc<dyn Table>> {
         Arc::new(memory_info::MemoryInfo(machine())),
         Arc::new(mounts::Mounts(machine())),
         Arc::new(npm_packages::NpmPackages(machine())),
+        Arc::new(opera_extensions::OperaExtensions(machine())),
         Arc::new(os_version::OsVersion(machine())),
         Arc::new(osquery_events::OsqueryEvents(machine())),
         Arc::new(osquery_extensions::OsqueryExtensions(machine())),
@@ -201,6 +206,8 @@ pub(crate) fn all(machine: &Arc<Machine>) -> Vec<Arc<dyn Table>> {
         Arc::new(osquery_registry::OsqueryRegistry(machine())),
         Arc::new(osquery_schedule::OsquerySchedule(machine())),
         Arc::new(pci_devices::PciDevices(machine())),
+        Arc::new(portage_packages::PortagePackages(machine())),
+        Arc::new(portage_use::PortageUse(machine())),
         Arc::new(process_envs::ProcessEnvs(machine())),
         Arc::new(process_memory_map::ProcessMemoryMap(machine())),
         Arc::new(process_namespaces::ProcessNamespaces(machine())),

@@ -59,3 +59,55 @@ impl Table for OsqueryRegistry {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::agent_status::{ExtensionStatus, FlagStatus};
+    use crate::tables::fixture::TestDatabase;
+
+    #[test]
+    fn plugins_are_the_agents_own_and_those_of_extensions_and_flags_choose() {
+        let database = TestDatabase::open();
+        let flag = |name, value: &str| FlagStatus {
+            name,
+            kind: "string",
+            description: "",
+            default_value: String::new(),
+            value: value.to_owned(),
+        };
+        let plugins = [
+            ("config", "osquery_confluent_config"),
+            ("logger", "confluent_logger"),
+            ("table", "own"),
+        ];
+        database.machine().agent.update(|agent| {
+            agent.flags = vec![
+                flag("config_plugin", "osquery_confluent_config"),
+                flag("logger_plugin", "confluent_logger, filesystem"),
+            ];
+            agent.extensions = vec![ExtensionStatus {
+                uuid: 4711,
+                plugins: plugins
+                    .map(|(registry, name)| (registry.to_owned(), name.to_owned()))
+                    .to_vec(),
+                ..ExtensionStatus::default()
+            }];
+        });
+        let columns = "registry,name,owner_uuid,internal,active";
+        assert_eq!(
+            database.values(columns, "osquery_registry where registry in ('config', 'logger')"),
+            [
+                "config|filesystem|0|0|0",
+                "logger|filesystem|0|0|1",
+                "logger|stdout|0|0|0",
+                "config|osquery_confluent_config|4711|0|1",
+                "logger|confluent_logger|4711|0|1",
+            ]
+        );
+        let tables = crate::tables::all(database.shared_machine());
+        let mut names: Vec<String> = tables.iter().map(|table| table.name().to_owned()).collect();
+        names.push("own".to_owned());
+        let listed = database.values("name", "osquery_registry where registry = 'table' and active = 1");
+        assert_eq!(listed, names);
+    }
+}

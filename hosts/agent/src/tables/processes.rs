@@ -1,14 +1,18 @@
 //! `processes`: every running process.
 //!
 //! `/proc/PID/smaps` is never read; each of the files below is read only when a column that needs it is used.
+//!
+//! How the kernel's files are read and how they are taken apart stand together here, because a column is right only when both
+//! are.
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{AtFlags, CWD};
 
 use super::Machine;
 use crate::procfs::{ProcFs, Reader};
-use crate::sql::{Column, RowBuffer, Scan, Table, TableError, columns};
+use crate::sql::{CellValue, Column, ColumnType, Operator, RowBuffer, Scan, Table, TableError, columns};
 
 columns! {
     PID "pid" BigInt index,
@@ -80,14 +84,34 @@ impl Table for Processes {
         COLUMNS
     }
 
+    /// The numbers that are read first.
+    fn filters(&self, column: usize) -> bool {
+        let is_read_first = FROM_STAT.contains(&column) || FROM_STATUS.contains(&column);
+        is_read_first
+            && COLUMNS
+                .get(column)
+                .is_some_and(|column| column.kind != ColumnType::Text)
+    }
+
     fn rows(&self, scan: &Scan, rows: &mut RowBuffer) -> Result<(), TableError> {
         let mut reader = self.0.proc.reader();
         let processes = reader
             .processes(scan.integers(PID).as_deref())
             .map_err(TableError::reading("the list of processes"))?;
+        let wanted: Vec<(usize, Vec<i64>)> = (0..COLUMNS.len())
+            .filter(|&column| self.filters(column))
+            .filter_map(|column| Some((column, numbers(scan, column)?)))
+            .collect();
+        let mut programs = HashMap::new();
         for pid in processes {
             rows.start_row();
-            if fill(pid, scan, &self.0.proc, &mut reader, rows).is_none() {
+            let mut process = Process {
+                pid,
+                scan,
+                wanted: &wanted,
+                programs: &mut programs,
+            };
+            if process.fill(&self.0.proc, &mut reader, rows).is_none() {
                 rows.drop_row();
             }
         }
@@ -95,47 +119,107 @@ impl Table for Processes {
     }
 }
 
-/// Fills one row, or returns `None` when the process vanished meanwhile.
-fn fill(pid: i32, scan: &Scan, proc: &ProcFs, reader: &mut Reader<'_>, rows: &mut RowBuffer) -> Option<()> {
-    rows.integer(PID, i64::from(pid));
-    if scan.uses_any(FROM_STAT) {
-        from_stat(reader.read(pid, "stat")?, boot_time(proc), rows)?;
-    }
-    if scan.uses_any(FROM_STATUS) {
-        from_status(reader.read(pid, "status")?, rows);
-    }
-    if scan.uses_any(FROM_IO)
-        && let Some(io) = reader.read(pid, "io")
-    {
-        from_io(io, rows);
-    }
-    if scan.uses_any(&[PATH, ON_DISK]) {
-        let mut path = reader.link(pid, "exe").unwrap_or_default().to_vec();
-        rows.integer(ON_DISK, on_disk(pid, reader, &mut path));
-        rows.text(PATH, path);
-    }
-    if scan.uses(CMDLINE) {
-        let start = reader.read(pid, "cmdline").unwrap_or_default().to_vec();
-        let mut cmdline = start;
-        for byte in &mut cmdline {
-            if *byte == 0 {
-                *byte = b' ';
+/// What a column is to equal, if that is only whole numbers: `'1.0'` may be one to SQLite, too.
+fn numbers(scan: &Scan, column: usize) -> Option<Vec<i64>> {
+    let values = scan.values(column, Operator::Equals);
+    let numbers: Option<Vec<i64>> = values.map(integer).collect();
+    numbers.filter(|numbers| !numbers.is_empty())
+}
+
+/// A process of a scan.
+struct Process<'scan> {
+    pid: i32,
+    scan: &'scan Scan,
+    /// Numbers that a row must have to be looked at.
+    wanted: &'scan [(usize, Vec<i64>)],
+    /// Which programs are on disk, of those that were looked for in this scan.
+    programs: &'scan mut HashMap<Vec<u8>, bool>,
+}
+
+impl Process<'_> {
+    /// Fills one row, or returns `None` when nobody wants it, or the process vanished meanwhile.
+    fn fill(&mut self, proc: &ProcFs, reader: &mut Reader<'_>, rows: &mut RowBuffer) -> Option<()> {
+        let Self { pid, scan, .. } = *self;
+        rows.integer(PID, i64::from(pid));
+        if scan.uses_any(FROM_STAT) {
+            from_stat(reader.read(pid, "stat")?, boot_time(proc), rows)?;
+            self.is_wanted(rows).then_some(())?;
+        }
+        if scan.uses_any(FROM_STATUS) {
+            from_status(reader.read(pid, "status")?, rows);
+            self.is_wanted(rows).then_some(())?;
+        }
+        if scan.uses_any(FROM_IO)
+            && let Some(io) = reader.read(pid, "io")
+        {
+            from_io(io, rows);
+        }
+        if scan.uses_any(&[PATH, ON_DISK]) {
+            let mut path = reader.link(pid, "exe").unwrap_or_default().to_vec();
+            // The kernel's suffix is looked into for the path's sake, too.
+            if scan.uses(ON_DISK) || path.ends_with(DELETED) {
+                rows.integer(ON_DISK, self.on_disk(reader, &mut path));
+            }
+            rows.text(PATH, path);
+        }
+        if scan.uses(CMDLINE) {
+            let start = reader.read(pid, "cmdline").unwrap_or_default().to_vec();
+            let mut cmdline = start;
+            for byte in &mut cmdline {
+                if *byte == 0 {
+                    *byte = b' ';
+                }
+            }
+            rows.text(CMDLINE, cmdline.trim_ascii());
+        }
+        if scan.uses(CGROUP_PATH) {
+            let content = reader.read(pid, "cgroup").unwrap_or_default();
+            rows.text(CGROUP_PATH, cgroup_path(content));
+        }
+        for (column, link) in [(CWD_LINK, "cwd"), (ROOT, "root")] {
+            if scan.uses(column) {
+                rows.text(column, reader.link(pid, link).unwrap_or_default());
             }
         }
-        rows.text(CMDLINE, cmdline.trim_ascii());
+        // Linux counts no unpageable memory for a process; osquery gives 0 as well.
+        rows.integer(WIRED_SIZE, 0);
+        Some(())
     }
-    if scan.uses(CGROUP_PATH) {
-        let content = reader.read(pid, "cgroup").unwrap_or_default();
-        rows.text(CGROUP_PATH, cgroup_path(content));
+
+    /// Whether the row, as far as it is filled, has the numbers that are asked for.
+    fn is_wanted(&self, rows: &RowBuffer) -> bool {
+        let row = rows.rows() - 1;
+        self.wanted
+            .iter()
+            .all(|(column, numbers)| match rows.value(row, *column) {
+                CellValue::Integer(number) => numbers.contains(&number),
+                _ => true,
+            })
     }
-    for (column, link) in [(CWD_LINK, "cwd"), (ROOT, "root")] {
-        if scan.uses(column) {
-            rows.text(column, reader.link(pid, link).unwrap_or_default());
+
+    /// 1 when the program's file is there, 0 when it is not, -1 when there is no telling. The kernel marks a program whose
+    /// file was removed with a suffix, which is taken off `path` unless the file really bears that name.
+    fn on_disk(&mut self, reader: &mut Reader<'_>, path: &mut Vec<u8>) -> i64 {
+        if path.is_empty() {
+            return -1;
         }
+        if !path.ends_with(DELETED) {
+            if let Some(is_there) = self.programs.get(path) {
+                return i64::from(*is_there);
+            }
+            let is_there = rustix::fs::statat(CWD, path.as_slice(), AtFlags::empty()).is_ok();
+            self.programs.insert(path.clone(), is_there);
+            return i64::from(is_there);
+        }
+        let on_disk = rustix::fs::statat(CWD, path.as_slice(), AtFlags::empty());
+        if let (Ok(on_disk), Some(running)) = (on_disk, reader.stat(self.pid, "exe"))
+            && (on_disk.st_dev, on_disk.st_ino) == (running.st_dev, running.st_ino)
+        {
+            return 1;
+        }
+        path.truncate(path.len() - DELETED.len());
+        0
     }
-    // Linux counts no unpageable memory for a process; osquery gives 0 as well.
-    rows.integer(WIRED_SIZE, 0);
-    Some(())
 }
 
 /// `PID (NAME) STATE PPID PGRP …`: a name may hold anything, so the fields begin after the last `)`.
@@ -231,25 +315,6 @@ fn from_io(content: &[u8], rows: &mut RowBuffer) {
     }
 }
 
-/// 1 when the program's file is there, 0 when it is not, -1 when there is no telling. The kernel marks a program whose
-/// file was removed with a suffix, which is taken off `path` unless the file really bears that name.
-fn on_disk(pid: i32, reader: &mut Reader<'_>, path: &mut Vec<u8>) -> i64 {
-    if path.is_empty() {
-        return -1;
-    }
-    let on_disk = rustix::fs::statat(CWD, path.as_slice(), AtFlags::empty());
-    if !path.ends_with(DELETED) {
-        return i64::from(on_disk.is_ok());
-    }
-    if let (Ok(on_disk), Some(running)) = (on_disk, reader.stat(pid, "exe"))
-        && (on_disk.st_dev, on_disk.st_ino) == (running.st_dev, running.st_ino)
-    {
-        return 1;
-    }
-    path.truncate(path.len() - DELETED.len());
-    0
-}
-
 /// The path on the first line of `/proc/PID/cgroup`: `ID:CONTROLLERS:PATH`.
 fn cgroup_path(content: &[u8]) -> &[u8] {
     let line = content.split(|&byte| byte == b'\n').next().unwrap_or_default();
@@ -278,6 +343,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+    use crate::sql::Constraint;
     use crate::tables::fixture::TestDatabase;
 
     #[test]
@@ -316,6 +382,67 @@ mod tests {
             (now - row["start_time"].parse::<i64>().unwrap()).abs() < 60,
             "{row:?}"
         );
+    }
+
+    #[test]
+    fn who_asks_for_a_parent_has_no_other_process_read() {
+        let mut children: Vec<_> = (0..2)
+            .map(|_| Command::new("sleep").arg("30").spawn().unwrap())
+            .collect();
+        let own = i64::from(std::process::id());
+        let database = TestDatabase::open();
+        let count = |condition: &str| {
+            let sql = format!("select path from processes where {condition} and name = 'sleep'");
+            // A child takes a moment to become the other program.
+            database.rows_once(&sql, |rows| rows.len() == 2).len()
+        };
+        for condition in [
+            format!("parent = {own}"),
+            format!("parent = '{own}'"),
+            format!("parent = '{own}.0'"),
+            format!("parent in ({own}, -7)"),
+            format!("parent = {own} and uid = (select uid from processes where pid = {own})"),
+        ] {
+            assert_eq!(count(&condition), 2, "{condition}");
+        }
+        assert!(
+            database
+                .rows(&format!("select pid from processes where parent = {own}.5"))
+                .is_empty()
+        );
+        let joined = database.rows(&format!(
+            "select c.pid from processes p join processes c on c.parent = p.pid where p.pid = {own} and c.name = 'sleep'"
+        ));
+        assert_eq!(joined.len(), 2);
+        // What the table itself gives, before SQLite looks at it.
+        let table = Processes(Arc::clone(database.shared_machine()));
+        let given = |constraints: Vec<Constraint>| -> Vec<i64> {
+            let mut rows = RowBuffer::new(COLUMNS.len());
+            table.rows(&Scan::new(u64::MAX, constraints), &mut rows).unwrap();
+            let parent = |row| match rows.value(row, PARENT) {
+                CellValue::Integer(parent) => parent,
+                other => panic!("{other:?}"),
+            };
+            (0..rows.rows()).map(parent).collect()
+        };
+        let of_parent = |value: &str| Constraint {
+            column: PARENT,
+            operator: Operator::Equals,
+            value: value.as_bytes().to_vec(),
+        };
+        assert!(given(Vec::new()).iter().any(|parent| *parent != own));
+        let narrowed = given(vec![of_parent(&own.to_string())]);
+        assert!(narrowed.len() >= 2 && narrowed.iter().all(|parent| *parent == own));
+        // And what it is told.
+        let told = |condition: &str| {
+            let plan = format!("explain query plan select path from processes where {condition}");
+            database.rows(&plan)[0]["detail"].contains(&format!("={PARENT},"))
+        };
+        assert!(told("parent = 1") && !told("parent in (1, 2)") && !told("parent > 1"));
+        for child in &mut children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 
     #[test]

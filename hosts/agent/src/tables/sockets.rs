@@ -89,11 +89,11 @@ pub(super) fn list(machine: &Machine, wanted: Option<&[i64]>) -> Result<Vec<Sock
             continue;
         }
         for (file, family, protocol) in LISTS {
-            if let Some(content) = reader.read_list(pid, &format!("net/{file}")) {
+            if let Some(content) = reader.read_sockets(pid, file) {
                 sockets.extend(lines(content).filter_map(|line| internet(line, family, protocol, namespace)));
             }
         }
-        if let Some(content) = reader.read_list(pid, "net/unix") {
+        if let Some(content) = reader.read_sockets(pid, "unix") {
             sockets.extend(lines(content).filter_map(|line| unix(line, namespace)));
         }
     }
@@ -201,9 +201,14 @@ fn bracketed(link: &[u8], prefix: &[u8]) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
+    use std::os::unix::net::UnixListener;
+    use std::path::PathBuf;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::tables::fixture::TestDatabase;
 
     #[test]
     #[cfg(target_endian = "little")]
@@ -221,6 +226,37 @@ mod tests {
                 .to_string(),
             "::1"
         );
+    }
+
+    #[test]
+    fn lists_of_many_pieces_are_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let udp: Vec<UdpSocket> = (0..200)
+            .map(|_| UdpSocket::bind(("127.0.0.1", 0)).unwrap())
+            .collect();
+        // As long as a path may be, and short.
+        let longest = 107 - folder.path().as_os_str().len() - 1;
+        let unix: Vec<(PathBuf, UnixListener)> = (0..200)
+            .map(|number| {
+                let name = format!(
+                    "{number:0width$}",
+                    width = if number % 3 == 0 { longest } else { 1 }
+                );
+                let path = folder.path().join(name);
+                (path.clone(), UnixListener::bind(path).unwrap())
+            })
+            .collect();
+        let database = TestDatabase::open();
+        let sockets = list(database.machine(), Some(&[i64::from(std::process::id())])).unwrap();
+        for socket in &udp {
+            let end = socket.local_addr().unwrap();
+            let local = Some((end.ip(), end.port()));
+            assert!(sockets.iter().any(|socket| socket.local == local), "{end}");
+        }
+        for (path, _) in &unix {
+            let path = path.as_os_str().as_encoded_bytes();
+            assert!(sockets.iter().any(|socket| socket.path == path), "{path:?}");
+        }
     }
 
     #[test]

@@ -1,4 +1,6 @@
 use super::*;
+use crate::courier::Courier;
+use crate::options::COMPRESSIONS;
 
 fn parse(text: &str) -> Result<Configuration, ConfigurationError> {
     Configuration::parse(Path::new("/etc/osquery/c.json"), text.as_bytes())
@@ -75,6 +77,49 @@ fn mistakes_are_named() {
     ] {
         let error = parse(text).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_told_and_costs_nothing() {
+    let text = r#"{"config": {"bootstrap.servers": "b"}}"#;
+    assert!(parse(text).unwrap().findings.is_empty());
+    let configuration = parse(&format!("\u{feff}{text}")).unwrap();
+    assert_eq!(configuration.properties["bootstrap.servers"], "b");
+    let findings: Vec<String> = configuration.findings.iter().map(ToString::to_string).collect();
+    let [finding] = findings.as_slice() else {
+        panic!("{findings:?}");
+    };
+    assert!(
+        finding.contains("/etc/osquery/c.json") && finding.contains("begins with a byte order mark"),
+        "{finding}"
+    );
+}
+
+#[test]
+fn compression_is_librdkafkas_property_unless_that_says_otherwise() {
+    let with = |config: Value| {
+        let text = serde_json::json!({ "config": config, "compression": "zstd" }).to_string();
+        parse(&text).unwrap().properties
+    };
+    let properties = with(serde_json::json!({ "bootstrap.servers": "b" }));
+    assert_eq!(properties["compression.type"], "zstd");
+    for name in ["compression.type", "compression.codec"] {
+        let properties = with(serde_json::json!({ "bootstrap.servers": "b", name: "lz4" }));
+        let said: Vec<&str> = properties
+            .iter()
+            .filter(|(name, _)| name.starts_with("compression"))
+            .map(|(_, value)| value.as_str())
+            .collect();
+        assert_eq!((properties[name].as_str(), said), ("lz4", vec!["lz4"]));
+    }
+    // librdkafka was built with all of them.
+    for compression in COMPRESSIONS {
+        let text = serde_json::json!({ "config": { "bootstrap.servers": "b" }, "compression": compression })
+            .to_string();
+        let configuration = parse(&text).unwrap();
+        assert_eq!(configuration.properties["compression.type"], compression);
+        Courier::check(configuration.properties, &configuration.secrets).unwrap();
     }
 }
 

@@ -18,8 +18,10 @@ use rdkafka::statistics::Statistics;
 
 use super::oauth::TokenSource;
 use crate::configuration::ConfigurationError;
+use crate::outbox::TROUBLE_PERIOD;
 use crate::outbox::kafka::{Failure, Kafka, LineId, Message as OutboxMessage, Outcome, SendError};
 use crate::secrets::{Secrets, is_secret};
+use crate::throttle::NamedThrottle;
 
 /// How much memory the lines may take, in KiB. The outbox hands over less, unless a line is larger.
 const MEMORY_KIB: &str = "131072";
@@ -161,6 +163,8 @@ pub(super) struct Context {
     tokens: TokenSource,
     /// No broker can be reached; said once, and taken back with the next delivery.
     cut_off: AtomicBool,
+    /// What is wrong with each attempt to connect, by its kind.
+    errors: NamedThrottle,
     /// Topics that librdkafka holds for gone.
     unknown: Mutex<BTreeSet<String>>,
 }
@@ -223,7 +227,12 @@ impl ClientContext for Context {
             }
             // librdkafka logs these itself.
             Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve) => {}
-            _ => tracing::error!("librdkafka: {error}: {reason}"),
+            _ => {
+                let error = error.to_string();
+                if let Some(times) = self.errors.pass(error.as_bytes()) {
+                    tracing::error!(times, "librdkafka: {error}: {reason}");
+                }
+            }
         }
     }
 
@@ -274,6 +283,7 @@ pub(super) fn start(
         settled: Arc::clone(settled),
         secrets: secrets.clone(),
         cut_off: AtomicBool::new(false),
+        errors: NamedThrottle::new(TROUBLE_PERIOD),
         unknown: Mutex::default(),
     };
     LineProducer::from_config_and_context(&config, context)
@@ -334,4 +344,64 @@ pub(crate) fn with_defaults(properties: &BTreeMap<String, String>) -> BTreeMap<S
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_pass_is_tried_again_and_what_cannot_is_not() {
+        use RDKafkaErrorCode as Code;
+        let of = |code| failure(&KafkaError::MessageProduction(code));
+        for code in [
+            Code::UnknownTopic,
+            Code::UnknownPartition,
+            Code::UnknownTopicOrPartition,
+            Code::LeaderNotAvailable,
+            Code::NotLeaderForPartition,
+            Code::PreferredLeaderNotAvailable,
+            Code::BrokerNotAvailable,
+            Code::RequestTimedOut,
+            Code::NetworkException,
+            Code::NotEnoughReplicas,
+            Code::NotEnoughReplicasAfterAppend,
+            Code::KafkaStorageError,
+            Code::InvalidMessage,
+            Code::ThrottlingQuotaExceeded,
+            Code::OutOfOrderSequenceNumber,
+            Code::UnknownProducerId,
+            Code::ClusterAuthorizationFailed,
+            Code::SaslAuthenticationFailed,
+            Code::Authentication,
+            Code::MessageTimedOut,
+            Code::BrokerTransportFailure,
+            Code::AllBrokersDown,
+            // A producer that gives way to another, or gave up.
+            Code::PurgeQueue,
+            Code::PurgeInflight,
+            Code::Fatal,
+            Code::Unknown,
+        ] {
+            assert!(matches!(of(code), Failure::Passing(_)), "{code:?}");
+        }
+        for code in [Code::MessageSizeTooLarge, Code::MessageBatchTooLarge] {
+            assert!(matches!(of(code), Failure::TooLarge(_)), "{code:?}");
+        }
+        for code in [
+            Code::TopicAuthorizationFailed,
+            Code::InvalidTopic,
+            Code::InvalidTimestamp,
+            Code::InvalidRecord,
+            Code::PolicyViolation,
+            Code::UnsupportedForMessageFormat,
+        ] {
+            assert!(matches!(of(code), Failure::Final(_)), "{code:?}");
+        }
+        assert_eq!(
+            of(Code::TopicAuthorizationFailed),
+            Failure::Final("TopicAuthorizationFailed (Broker: Topic authorization failed)".to_owned()),
+            "the reason that a dead letter carries"
+        );
+    }
 }

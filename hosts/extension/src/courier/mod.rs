@@ -22,7 +22,7 @@ use crate::outbox::{Choices, Now, Outbox, TROUBLE_PERIOD, WhenFull, Window};
 use crate::route::{Routing, split_rows};
 use crate::secrets::Secrets;
 use crate::spool::disk::Folder;
-use crate::throttle::Throttle;
+use crate::throttle::{NamedThrottle, Throttle};
 
 pub(crate) mod line_producer;
 pub(crate) mod oauth;
@@ -104,8 +104,9 @@ struct Encoded {
 
 struct Trouble {
     unroutable: Throttle,
-    oversized: Throttle,
+    oversized: NamedThrottle,
     sync: Throttle,
+    undurable: Throttle,
     hanging: Throttle,
 }
 
@@ -173,8 +174,9 @@ impl Courier {
             progress: Default::default(),
             trouble: Trouble {
                 unroutable: Throttle::new(TROUBLE_PERIOD),
-                oversized: Throttle::new(TROUBLE_PERIOD),
+                oversized: NamedThrottle::new(TROUBLE_PERIOD),
                 sync: Throttle::new(TROUBLE_PERIOD),
+                undurable: Throttle::new(TROUBLE_PERIOD),
                 hanging: Throttle::new(TROUBLE_PERIOD),
             },
         });
@@ -238,26 +240,15 @@ impl Courier {
             true => split_rows(line).unwrap_or_default(),
             false => Vec::new(),
         };
-        let mark = match rows.is_empty() {
-            true => shared.take(routing, line),
+        let owed: Vec<u64> = match rows.is_empty() {
+            true => shared.take(routing, line).into_iter().collect(),
             false => {
                 shared.books.rows.add(rows.len() as u64 - 1);
                 shared.tell_oversized(line, rows.len());
-                rows.iter().filter_map(|row| shared.take(routing, row)).last()
+                rows.iter().filter_map(|row| shared.take(routing, row)).collect()
             }
         };
-        if shared.debt.policy() == SyncPolicy::Always
-            && let Some(mark) = mark
-            && !shared.debt.wait(mark, SYNC_PATIENCE)
-        {
-            shared.books.not_accepted.add(1);
-            if let Some(times) = shared.trouble.sync.pass() {
-                tracing::error!(
-                    times,
-                    "the spool's disk is too slow; a line was answered before it was durable"
-                );
-            }
-        }
+        shared.wait_until_durable(&owed);
         shared.books.answer.record(began.elapsed());
     }
 
@@ -265,7 +256,8 @@ impl Courier {
     pub(crate) fn accept_status(&self, topic: &str, line: &[u8]) {
         self.shared.books.lines.add(1);
         let key = json::member(line, "h").and_then(json::text);
-        self.shared.take_routed(topic, key.as_deref(), line);
+        let owed = self.shared.take_routed(topic, key.as_deref(), line);
+        self.shared.wait_until_durable(owed.as_slice());
     }
 
     /// A line's call takes so long that osqueryd was answered without it. Until it is over, lines are kept in memory.

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::sideline::Aside;
-use super::{EncodingProducer, MEMORY_BESIDE_SPOOL, Shared, lock};
+use super::{EncodingProducer, MEMORY_BESIDE_SPOOL, SYNC_PATIENCE, Shared, lock};
 use crate::line_facts::LineFacts;
 use crate::outbox::memory::OwnedRecord;
 use crate::outbox::{Outbox, Taken};
@@ -12,7 +12,7 @@ use crate::spool::disk::Folder;
 use crate::spool::frame::Record;
 
 impl Shared {
-    /// Takes a record; a mark to wait for until it is durable.
+    /// Takes a record; a mark to wait for when it is accepted only once it is durable.
     pub(super) fn take(&self, routing: &Routing, line: &[u8]) -> Option<u64> {
         let facts = LineFacts::of(line);
         let Some(route) = routing.route(line, &facts) else {
@@ -47,7 +47,27 @@ impl Shared {
         let taken = outbox.accept(now, &record);
         self.end_sideline(&mut outbox);
         let spooled = taken == Taken::Accepted && outbox.spool().is_some();
-        spooled.then(|| self.debt.add(line.len() as u64))
+        let owed = spooled.then(|| self.debt.add(line.len() as u64)).flatten();
+        if owed.is_none() {
+            self.books.took(taken);
+        }
+        owed
+    }
+
+    /// With `sync: always`, records count as accepted when they are durable, and are waited for until then.
+    pub(super) fn wait_until_durable(&self, owed: &[u64]) {
+        let Some(last) = owed.last() else { return };
+        let records = owed.len() as u64;
+        if self.debt.wait(*last, SYNC_PATIENCE) {
+            return self.books.accepted.add(records);
+        }
+        self.books.not_accepted.add(records);
+        if let Some(times) = self.trouble.undurable.pass() {
+            tracing::error!(
+                times,
+                "the spool's disk is too slow, or does not sync; a line was answered before it was durable"
+            );
+        }
     }
 
     /// Keeps a line in memory, because the disk hangs; `false` when it no longer does.
@@ -87,10 +107,9 @@ impl Shared {
     }
 
     pub(super) fn tell_oversized(&self, line: &[u8], rows: usize) {
-        if let Some(times) = self.trouble.oversized.pass() {
-            let facts = LineFacts::of(line);
-            let query = String::from_utf8_lossy(facts.query.as_deref().unwrap_or_default());
-            let bytes = line.len();
+        let query = LineFacts::of(line).query.unwrap_or_default();
+        if let Some(times) = self.trouble.oversized.pass(&query) {
+            let (query, bytes) = (String::from_utf8_lossy(&query), line.len());
             tracing::warn!(%query, bytes, rows, times, "a line larger than message.max.bytes is sent row by row");
         }
     }

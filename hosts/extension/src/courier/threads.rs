@@ -139,12 +139,16 @@ impl Shared {
                     .map(|spool| (spool.take_unsynced(), spool.disk().clone()))
             };
             let synced = unsynced.map_or(Ok(()), |(unsynced, disk)| unsynced.sync(&disk));
-            if let Err(error) = synced
-                && let Some(times) = self.trouble.sync.pass()
-            {
-                tracing::error!(%error, times, "the spool's disk does not sync; a loss of power may cost lines");
+            let is_durable = synced.is_ok();
+            if let Err(error) = synced {
+                if let Some(spool) = lock(&self.outbox).spool_mut() {
+                    spool.owe_again();
+                }
+                if let Some(times) = self.trouble.sync.pass() {
+                    tracing::error!(%error, times, "the spool's disk does not sync; a loss of power may cost lines");
+                }
             }
-            self.debt.settle(mark);
+            self.debt.settle(mark, is_durable);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the configuration says of formats, and of the registry that they need.
 //!
 //! ```json
-//! { "topics": { "format": "avro", "mode": "map", "key_format": "text",
+//! { "topics": { "format": "avro", "mode": "map", "key_format": "text", "schema_id": "prefix",
 //!               "queries": { "processes": { "mode": "record" } } },
 //!   "schema_registry": { "url": "http://schema-registry:8081", "basic.auth.user.info": "jay:${env:PASSWORD}" } }
 //! ```
@@ -16,8 +16,8 @@ use crate::configuration::ConfigurationError;
 use crate::options::{Misshapen, misshapen, report_unknown};
 
 /// The members of `topics`, and of each of its `queries`.
-pub(crate) const TOPICS_MEMBERS: [&str; 4] = ["format", "key_format", "mode", "queries"];
-const QUERY_MEMBERS: [&str; 3] = ["format", "key_format", "mode"];
+pub(crate) const TOPICS_MEMBERS: [&str; 5] = ["format", "key_format", "mode", "queries", "schema_id"];
+const QUERY_MEMBERS: [&str; 4] = ["format", "key_format", "mode", "schema_id"];
 /// The members of `schema_registry`.
 pub(crate) const REGISTRY_MEMBERS: [&str; 5] = [
     "basic.auth.user.info",
@@ -42,6 +42,17 @@ pub(crate) struct Formats {
 pub(super) struct Format {
     pub(super) value: ValueFormat,
     pub(super) key: KeyFormat,
+    pub(super) id: IdPlace,
+}
+
+/// Where a record says which schema it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum IdPlace {
+    /// Before its data, by the schema's id.
+    #[default]
+    Prefix,
+    /// In a header, by the schema's GUID.
+    Header,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,7 +115,7 @@ impl Formats {
             report_unknown(registry, "schema_registry.", &REGISTRY_MEMBERS, &mut unknown);
             formats.registry = Some(Registry::read(registry, text)?);
         }
-        if formats.registry.is_none() && formats.all().any(Format::needs_registry) {
+        if formats.registry.is_none() && formats.all().any(Format::has_schema) {
             return Err(misshapen(
                 "schema_registry.url",
                 "there, as the formats `avro` and `json_schema` need a Schema Registry",
@@ -120,12 +131,18 @@ impl Formats {
 
     /// Whether any line is to be anything but what it is.
     pub(crate) fn is_any(&self) -> bool {
-        self.all().any(Format::needs_registry)
+        self.all().any(Format::has_schema)
     }
 
     /// The format of a query's lines; of one without a name, that of all.
     pub(super) fn of(&self, query: &str) -> Format {
         self.queries.get(query).copied().unwrap_or(self.overall)
+    }
+
+    /// Whether any record names its schema by a GUID.
+    pub(super) fn names_guids(&self) -> bool {
+        self.all()
+            .any(|format| format.id == IdPlace::Header && format.has_schema())
     }
 
     /// Whether the query decides about anything.
@@ -147,6 +164,7 @@ impl Format {
         const FORMATS: &str = "json, avro or json_schema";
         const MODES: &str = "map or record";
         const KEYS: &str = "text or avro";
+        const IDS: &str = "prefix or header";
         let mode = match word("mode", MODES)? {
             None => None,
             Some("map") => Some(Mode::Map),
@@ -176,11 +194,17 @@ impl Format {
             Some("avro") => KeyFormat::Avro,
             Some(_) => return Err(misshapen(&format!("{place}.key_format"), KEYS)),
         };
-        Ok(Self { value, key })
+        let id = match word("schema_id", IDS)? {
+            None => otherwise.id,
+            Some("prefix") => IdPlace::Prefix,
+            Some("header") => IdPlace::Header,
+            Some(_) => return Err(misshapen(&format!("{place}.schema_id"), IDS)),
+        };
+        Ok(Self { value, key, id })
     }
 
-    fn needs_registry(self) -> bool {
-        self != Self::default()
+    fn has_schema(self) -> bool {
+        self.value != ValueFormat::Json || self.key != KeyFormat::Text
     }
 }
 
@@ -314,6 +338,7 @@ mod tests {
             (ValueFormat::Avro(Mode::Record), KeyFormat::Avro)
         );
         assert_eq!(of("users"), (ValueFormat::Json, KeyFormat::Text));
+        assert!(!formats.names_guids());
         let registry = formats.registry.unwrap();
         assert_eq!(registry.settings.urls, ["http://a:1", "http://b:2"]);
         let expected = Credentials::Basic {
@@ -323,6 +348,16 @@ mod tests {
         assert_eq!(registry.settings.credentials, Some(expected));
         assert_eq!(registry.names, SubjectNames::TopicRecord);
         assert!(!read(json!({})).unwrap().is_any());
+        // Of a record without a schema nothing is named.
+        let header = json!({ "schema_id": "header", "queries": { "q": { "key_format": "avro" } } });
+        assert!(
+            !read(json!({ "topics": { "schema_id": "header" } }))
+                .unwrap()
+                .is_any()
+        );
+        let formats = read(json!({ "topics": header, "schema_registry": { "url": "http://a" } })).unwrap();
+        assert!(formats.names_guids());
+        assert_eq!(formats.of("q").id, IdPlace::Header);
     }
 
     #[test]
@@ -337,6 +372,7 @@ mod tests {
                 json!({ "topics": { "queries": { "q": { "key_format": 1 } } } }),
                 "topics.queries.q.key_format",
             ),
+            (json!({ "topics": { "schema_id": "footer" } }), "topics.schema_id"),
             (json!({ "topics": { "format": "avro" } }), "schema_registry.url"),
             (json!({ "schema_registry": {} }), "schema_registry.url"),
             (

@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use osqdemo_avro::write_bytes;
-use osqdemo_registry_client::wire::write_id;
+use osqdemo_registry_client::wire::{KEY_HEADER, VALUE_HEADER, header_value, write_id};
 
 use crate::line_facts::LineFacts;
 use crate::outbox::DEAD_LETTER_TOPIC;
-use crate::outbox::kafka::{Failure, Kafka, LineId, Message, SendError};
+use crate::outbox::kafka::{Failure, Header, Kafka, LineId, Message, SendError};
 use crate::spool::frame::Record;
 
 mod envelope;
@@ -34,7 +34,7 @@ mod result_record;
 #[cfg(test)]
 mod tests;
 
-use formats::{Formats, KeyFormat, Mode, ValueFormat};
+use formats::{Format, Formats, IdPlace, KeyFormat, Mode, ValueFormat};
 use line::Unencodable;
 use registrar::{Answer, Ask, Question, Registered, Trouble, What, schemas_of};
 
@@ -65,6 +65,8 @@ pub(crate) struct Encoder<R> {
     is_away: bool,
     key: Vec<u8>,
     value: Vec<u8>,
+    /// What names the schemas of the record, where nothing before its data does.
+    headers: Vec<Header<'static>>,
 }
 
 /// What is known of a topic's schemas.
@@ -124,7 +126,11 @@ impl<K: Kafka, R: Ask> Kafka for Encoding<K, R> {
             },
             ..message.record
         };
-        let headers = message.headers;
+        let mut headers = Cow::Borrowed(message.headers);
+        if !encoder.headers.is_empty() {
+            headers.to_mut().extend(std::mem::take(&mut encoder.headers));
+        }
+        let headers = &headers[..];
         self.kafka.send(id, &Message { record, headers })
     }
 }
@@ -150,6 +156,7 @@ impl<R: Ask> Encoder<R> {
             is_away: false,
             key: Vec::new(),
             value: Vec::new(),
+            headers: Vec::new(),
         };
         encoder.ask_ahead(Instant::now());
         encoder
@@ -237,17 +244,21 @@ impl<R: Ask> Encoder<R> {
         let format = self.formats.of(&query);
         self.take_answers(now);
         self.key.clear();
+        self.headers.clear();
         let has_key = match (format.key, record.key) {
             (KeyFormat::Avro, Some(key)) => {
-                let id = self.fixed(topic, &What::Key, now)?.id;
-                write_id(id, &mut self.key);
+                let registered = self.fixed(topic, &What::Key, now)?;
+                match named(format.id, &registered) {
+                    Named::Id(id) => write_id(id, &mut self.key),
+                    Named::Guid(guid) => self.headers.push((KEY_HEADER, guid.to_vec().into())),
+                }
                 write_bytes(line::utf8(key.into()).as_bytes(), &mut self.key);
                 true
             }
             _ => false,
         };
         self.value.clear();
-        let has_value = self.encode_value(record, format.value, &query, now)?;
+        let has_value = self.encode_value(record, format, &query, now)?;
         Ok(Encoded::Here {
             key: has_key,
             value: has_value,
@@ -257,34 +268,48 @@ impl<R: Ask> Encoder<R> {
     fn encode_value(
         &mut self,
         record: &Record<'_>,
-        format: ValueFormat,
+        format: Format,
         query: &str,
         now: Instant,
     ) -> Result<bool, SendError> {
-        let write = match format {
+        let write = match format.value {
             ValueFormat::Json => return Ok(false),
             ValueFormat::JsonSchema => json_schema::write,
             ValueFormat::Avro(Mode::Map) => result_record::write,
             ValueFormat::Avro(Mode::Record) => {
-                self.encode_of_query(record, query, now)?;
+                self.encode_of_query(record, format.id, query, now)?;
                 return Ok(true);
             }
         };
-        let what = match format {
+        let what = match format.value {
             ValueFormat::JsonSchema => What::JsonSchema,
             _ => What::Result,
         };
         let registered = self.fixed(record.topic, &what, now)?;
-        write_id(registered.id, &mut self.value);
+        self.name_value(format.id, &registered);
         write(record.value, &mut self.value).map_err(never)?;
         Ok(true)
     }
 
-    fn encode_of_query(&mut self, record: &Record<'_>, query: &str, now: Instant) -> Result<(), SendError> {
+    /// Says which schema the value has.
+    fn name_value(&mut self, place: IdPlace, registered: &Registered) {
+        match named(place, registered) {
+            Named::Id(id) => write_id(id, &mut self.value),
+            Named::Guid(guid) => self.headers.push((VALUE_HEADER, guid.to_vec().into())),
+        }
+    }
+
+    fn encode_of_query(
+        &mut self,
+        record: &Record<'_>,
+        place: IdPlace,
+        query: &str,
+        now: Instant,
+    ) -> Result<(), SendError> {
         let what = What::Query(query.to_owned());
         let registered = self.slot(record.topic, &what).registered.clone();
         let known = registered.clone().unwrap_or_default();
-        write_id(known.id, &mut self.value);
+        self.name_value(place, &known);
         let missing = known.record.write(record.value, &mut self.value).map_err(never)?;
         match registered {
             Some(_) if missing.is_empty() => Ok(()),
@@ -339,6 +364,21 @@ impl<R: Ask> Encoder<R> {
                 topic.queries.entry(query.clone()).or_default()
             }
         }
+    }
+}
+
+/// What a record has of its schema.
+enum Named {
+    /// Before its data.
+    Id(u32),
+    /// In a header.
+    Guid([u8; 17]),
+}
+
+fn named(place: IdPlace, registered: &Registered) -> Named {
+    match (place, registered.guid) {
+        (IdPlace::Header, Some(guid)) => Named::Guid(header_value(guid)),
+        _ => Named::Id(registered.id),
     }
 }
 

@@ -42,6 +42,8 @@ pub(crate) struct Question {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Registered {
     pub(super) id: u32,
+    /// Where records name it by that.
+    pub(super) guid: Option<[u8; 16]>,
     /// Of a query.
     pub(super) record: QueryRecord,
 }
@@ -87,13 +89,22 @@ struct Shared {
 
 impl Registrar {
     /// Starts the thread. It ends when this is dropped and its last request has ended; nobody waits for that.
-    pub(super) fn start(client: Client, names: SubjectNames) -> std::io::Result<Self> {
+    pub(super) fn start(client: Client, names: SubjectNames, names_guids: bool) -> std::io::Result<Self> {
         let (questions, asked) = channel();
         let shared = Arc::<Shared>::default();
         let answers = Arc::clone(&shared);
         thread::Builder::new()
             .name("registry".to_owned())
-            .spawn(move || serve(&client, names, &asked, &answers))?;
+            .spawn(move || {
+                let register = |question: &Question| {
+                    let mut registered = register(&client, names, question)?;
+                    if names_guids {
+                        registered.guid = Some(guid(&client, registered.id)?);
+                    }
+                    Ok(registered)
+                };
+                serve(register, &asked, &answers);
+            })?;
         Ok(Self { questions, shared })
     }
 }
@@ -113,14 +124,18 @@ impl Ask for Registrar {
     }
 }
 
-fn serve(client: &Client, names: SubjectNames, asked: &Receiver<Question>, shared: &Shared) {
+fn serve(
+    register: impl Fn(&Question) -> Result<Registered, Trouble>,
+    asked: &Receiver<Question>,
+    shared: &Shared,
+) {
     let answer = |question, outcome| {
         let mut answers = shared.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.push(Answer { question, outcome });
         shared.some.store(true, Ordering::Release);
     };
     while let Ok(question) = asked.recv() {
-        let outcome = register(client, names, &question);
+        let outcome = register(&question);
         // Whoever is away is not asked once for each of those that wait meanwhile.
         let away = match &outcome {
             Err(trouble @ Trouble::Away(_)) => Some(trouble.clone()),
@@ -152,7 +167,22 @@ fn register(client: &Client, names: SubjectNames, question: &Question) -> Result
     let id = client
         .register(&subject, &schema, false)
         .map_err(|error| trouble(&error))?;
-    Ok(Registered { id, record })
+    Ok(Registered {
+        id,
+        guid: None,
+        record,
+    })
+}
+
+/// A registry that tells none may be replaced by one that does: until then lines wait.
+fn guid(client: &Client, id: u32) -> Result<[u8; 16], Trouble> {
+    let told = client.guid(id).map_err(|error| trouble(&error))?;
+    told.ok_or_else(|| {
+        Trouble::Away(
+            "it tells no GUIDs, which `\"schema_id\": \"header\"` needs; hint: `prefix` needs none"
+                .to_owned(),
+        )
+    })
 }
 
 /// The schemas that the lines of these queries, each with its topic, will need; each once.
@@ -246,8 +276,8 @@ impl Encoder<Registrar> {
         if !formats.is_any() {
             return Ok(None);
         }
-        let registrar =
-            Registrar::start(client, registry.names).map_err(|source| CourierError::Thread { source })?;
+        let registrar = Registrar::start(client, registry.names, formats.names_guids())
+            .map_err(|source| CourierError::Thread { source })?;
         Ok(Some(Self::new(
             formats.clone(),
             configuration.options.status_topic.clone(),

@@ -35,11 +35,13 @@ impl Registry {
                 (Some(trouble), _) => Err(trouble.clone()),
                 (None, What::Query(query)) => Ok(Arc::new(Registered {
                     id,
+                    guid: Some(GUID),
                     record: query_record::QueryRecord::new(query, question.columns.clone(), &question.wanted)
                         .unwrap(),
                 })),
                 (None, _) => Ok(Arc::new(Registered {
                     id,
+                    guid: Some(GUID),
                     ..Registered::default()
                 })),
             };
@@ -49,9 +51,15 @@ impl Registry {
     }
 }
 
-/// Remembers what it was given: topic, key and value.
+/// What every schema has.
+const GUID: [u8; 16] = [7; 16];
+
+/// Remembers what it was given: topic, key and value; and the headers of the last one.
 #[derive(Debug, Default)]
-struct Sent(Vec<(String, Option<Vec<u8>>, Vec<u8>)>);
+struct Sent(
+    Vec<(String, Option<Vec<u8>>, Vec<u8>)>,
+    Vec<(&'static str, Vec<u8>)>,
+);
 
 impl Kafka for Sent {
     fn send(&mut self, _id: LineId, message: &Message<'_>) -> Result<(), SendError> {
@@ -61,6 +69,8 @@ impl Kafka for Sent {
             record.key.map(<[u8]>::to_vec),
             record.value.to_vec(),
         ));
+        let headers = message.headers.iter();
+        self.1 = headers.map(|(name, value)| (*name, value.to_vec())).collect();
         Ok(())
     }
 }
@@ -100,7 +110,7 @@ impl World {
             key: Some(b"host1"),
             value: value.as_bytes(),
         };
-        let headers = &[];
+        let headers = &[("osqdemo-seq", Cow::Borrowed(b"1".as_slice()))];
         self.encoding
             .send(LineId::Spooled(1), &Message { record, headers })
     }
@@ -112,6 +122,38 @@ impl World {
 
 fn line(query: &str, columns: &Json) -> String {
     json!({ "name": query, "columns": columns, "action": "added" }).to_string()
+}
+
+#[test]
+fn a_header_may_name_the_schema_in_place_of_what_stands_before_the_data() {
+    let topics = json!({ "format": "avro", "key_format": "avro", "schema_id": "header", "queries": {
+        "usual": { "schema_id": "prefix" }, "each": { "mode": "record" }, "plain": { "format": "json", "key_format": "text" },
+    } });
+    let mut world = World::new(&topics, &[]);
+    let guid = [&[1][..], &GUID].concat();
+    let mut sent = |query: &str| {
+        let line = line(query, &json!({ "a": "b" }));
+        while world.send(query, &line) == Err(SendError::NotYet) {
+            assert_eq!(world.registry.answer(5, None), 1, "{query}");
+        }
+        let (_, key, value) = world.encoding.kafka.0.pop().expect("it is sent");
+        let headers = std::mem::take(&mut world.encoding.kafka.1);
+        (key.unwrap(), value, headers)
+    };
+    let seq = ("osqdemo-seq", b"1".to_vec());
+    let both = [seq.clone(), (KEY_HEADER, guid.clone()), (VALUE_HEADER, guid)];
+    for query in ["headed", "each"] {
+        let (key, value, headers) = sent(query);
+        // The number of letters, in zig-zag; a branch of a union.
+        assert_eq!((&key[..], value[0]), (&b"\x0ahost1"[..], 2), "{query}");
+        assert_eq!(headers, both, "{query}");
+    }
+    let (key, value, headers) = sent("usual");
+    assert_eq!(key, b"\0\0\0\0\x05\x0ahost1");
+    assert_eq!(value[..6], *b"\0\0\0\0\x05\x02");
+    assert_eq!(headers, std::slice::from_ref(&seq));
+    let (key, _, headers) = sent("plain");
+    assert_eq!((&key[..], headers), (&b"host1"[..], vec![seq]));
 }
 
 #[test]

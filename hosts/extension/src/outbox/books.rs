@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::Taken;
+
 /// What became of the lines. A record is what Kafka gets: a line, or a row of one that was too large.
 #[derive(Debug, Default)]
 pub(crate) struct Books {
@@ -11,9 +13,10 @@ pub(crate) struct Books {
     pub(crate) lines: Count,
     /// Records beyond one a line, because lines were taken apart into rows.
     pub(crate) rows: Count,
-    /// Records that are in the spool's file, or in memory where there is no spool.
+    /// Records that are in the spool's file, or in memory where there is no spool; with `sync: always`, durable.
     pub(crate) accepted: Count,
-    /// Records that the disk did not take, and that are kept in memory.
+    /// Records that the disk did not take, and that are kept in memory; with `sync: always`, also those in the spool's file
+    /// that were answered before they were known to be durable.
     pub(crate) not_accepted: Count,
     /// Records that found the spool, or the memory, full.
     pub(crate) dropped: Count,
@@ -52,6 +55,15 @@ impl Count {
 }
 
 impl Books {
+    /// A record came.
+    pub(crate) fn took(&self, taken: Taken) {
+        match taken {
+            Taken::Accepted => self.accepted.add(1),
+            Taken::NotAccepted => self.not_accepted.add(1),
+            Taken::Dropped => self.dropped.add(1),
+        }
+    }
+
     /// Everything that somebody should look at: what will not reach its topic, and what may not.
     pub(crate) fn troubles(&self) -> u64 {
         let parts = [

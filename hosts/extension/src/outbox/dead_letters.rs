@@ -132,10 +132,11 @@ mod tests {
         assert!(new.len() <= 500 && old.len() <= 500);
         let end = new.iter().position(|byte| *byte == b'\n').unwrap();
         let head: serde_json::Value = serde_json::from_slice(&new[..end]).unwrap();
-        assert_eq!(
-            (&head["reason"], &head["bytes"]),
-            (&"too large".into(), &200.into())
-        );
+        let expected = json!({
+            "reason": "too large", "query": "q", "topic": "t", "key": null, "bytes": 200, "unixTimeMs": 1,
+            "spool": "s", "seq": 7,
+        });
+        assert_eq!(head, expected);
         assert_eq!(&new[end + 1..], [[b'y'; 200].as_slice(), b"\n"].concat());
     }
 }

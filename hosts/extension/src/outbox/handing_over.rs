@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::kafka::{Failure, Header, Kafka, LineId, Message, SendError};
+use super::refusals::several_rows;
 use super::topics::{Admission, Turn};
 use super::{InFlight, Now, Outbox, Progress, Window, spooled, to_hex};
 use crate::line_facts::LineFacts;
@@ -26,6 +27,9 @@ pub(super) enum Offer {
 impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
     /// Hands over what waits, as far as there is room; not too much at once.
     pub(crate) fn pump(&mut self, now: Now) -> Progress {
+        for (id, reason) in std::mem::take(&mut self.oversized) {
+            self.settle(now, id, Err(Failure::TooLarge(reason)));
+        }
         if self.redelivery.is_none()
             && let Some(from) = self.topics.begin_redelivery(now.elapsed)
         {
@@ -178,6 +182,14 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
             Err(SendError::Unfit(reason)) => self.offer_dead(now, id, record, &reason),
             Err(SendError::Failed(Failure::Passing(reason))) => {
                 self.wait(now, id, record.topic, &reason);
+                Offer::Taken
+            }
+            // Its rows go to the end of the spool, and that may not move while a line is on its way into it. So the line is
+            // under way until then.
+            Err(SendError::Failed(Failure::TooLarge(reason))) if several_rows(record.value).is_some() => {
+                let (topic, _) = self.topics.sent(record.topic);
+                self.depart(now, id, (topic, true), record, None);
+                self.oversized.push((id, reason));
                 Offer::Taken
             }
             Err(SendError::Failed(Failure::TooLarge(reason) | Failure::Final(reason))) => {

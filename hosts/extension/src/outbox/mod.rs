@@ -17,7 +17,7 @@ use crate::spool::disk::Disk;
 use crate::spool::frame::{Id, Record};
 use crate::spool::reader::Reader;
 use crate::spool::{AppendError, Spool};
-use crate::throttle::Throttle;
+use crate::throttle::{NamedThrottle, Throttle};
 
 pub(crate) mod books;
 mod dead_letters;
@@ -116,6 +116,8 @@ pub(crate) struct Outbox<D: Disk, K> {
     topics: Topics,
     in_flight: HashMap<LineId, InFlight>,
     in_flight_bytes: usize,
+    /// Those under way that Kafka has refused already, because they are too large, and why.
+    oversized: Vec<(LineId, String)>,
     dead_letters: Option<DeadLetterFile<D>>,
     /// The disk failed, and is tried again then.
     disk_failed: Option<Duration>,
@@ -134,11 +136,13 @@ struct InFlight {
     dead: Option<String>,
 }
 
-/// Says each kind of trouble now and then.
+/// Says each kind of trouble now and then; what becomes of a line, for each query.
 struct Trouble {
     full: Throttle,
     waiting: Throttle,
-    dead: Throttle,
+    dead: NamedThrottle,
+    oversized: NamedThrottle,
+    lost: NamedThrottle,
     reading: Throttle,
 }
 
@@ -181,12 +185,15 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
             topics: Topics::new(choices.window.lines / UNPROVEN_SHARE),
             in_flight: HashMap::new(),
             in_flight_bytes: 0,
+            oversized: Vec::new(),
             dead_letters: None,
             disk_failed: None,
             trouble: Trouble {
                 full: Throttle::new(TROUBLE_PERIOD),
                 waiting: Throttle::new(TROUBLE_PERIOD),
-                dead: Throttle::new(TROUBLE_PERIOD),
+                dead: NamedThrottle::new(TROUBLE_PERIOD),
+                oversized: NamedThrottle::new(TROUBLE_PERIOD),
+                lost: NamedThrottle::new(TROUBLE_PERIOD),
                 reading: Throttle::new(TROUBLE_PERIOD),
             },
         };
@@ -204,25 +211,15 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
         self.disk_failed = None;
     }
 
-    /// Takes a line with its way.
-    pub(crate) fn accept(&mut self, now: Now, record: &Record<'_>) -> Taken {
-        let taken = self.take(now, record);
-        match taken {
-            Taken::Accepted => self.books.accepted.add(1),
-            Taken::NotAccepted => self.books.not_accepted.add(1),
-            Taken::Dropped => self.books.dropped.add(1),
-        }
-        taken
-    }
-
     /// Takes a line that was counted as not accepted when it came.
     pub(crate) fn accept_late(&mut self, now: Now, record: &Record<'_>) {
-        if self.take(now, record) == Taken::Dropped {
+        if self.accept(now, record) == Taken::Dropped {
             self.books.lost.add(1);
         }
     }
 
-    fn take(&mut self, now: Now, record: &Record<'_>) -> Taken {
+    /// Takes a line with its way. Who has it taken sees to it that it is in the books: he may want more of an accepted line.
+    pub(crate) fn accept(&mut self, now: Now, record: &Record<'_>) -> Taken {
         match self.store(now, record) {
             Ok(id) => {
                 if self.is_next(id) {
@@ -275,9 +272,8 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
                             .refused_in_company(&flight.topic, now.elapsed, spooled(id));
                         self.rewind_memory(id);
                     }
-                    Failure::TooLarge(reason) | Failure::Final(reason) | Failure::Passing(reason) => {
-                        self.refuse(now, id, &reason);
-                    }
+                    Failure::TooLarge(reason) => self.refuse_too_large(now, id, &reason),
+                    Failure::Final(reason) | Failure::Passing(reason) => self.refuse(now, id, &reason),
                 }
             }
             // The topic of the dead letters does not take it, or is not there.
@@ -336,7 +332,7 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
 
     /// Whether something is to be done although nothing comes.
     pub(crate) fn needs_time(&self) -> bool {
-        self.topics.any_held() || self.redelivery.is_some()
+        self.topics.any_held() || self.redelivery.is_some() || !self.oversized.is_empty()
     }
 
     /// When the oldest line that has not arrived was taken, in milliseconds since 1970.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::dead_letters::Obituary;
 use super::handing_over::Offer;
 use super::kafka::{Kafka, LineId, Message, SendError};
+use super::memory::OwnedRecord;
 use super::{DEAD_LETTER_TOPIC, Full, Now, Outbox, to_hex};
 use crate::line_facts::LineFacts;
 use crate::route::split_rows;
@@ -22,44 +23,54 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
         Offer::Taken
     }
 
-    /// A line that came back will never be taken as it is: its rows are sent, or it is a dead letter.
+    /// A line that came back will never be taken: it is a dead letter.
     pub(super) fn refuse(&mut self, now: Now, id: LineId, reason: &str) {
-        let Some(line) = self.read(id) else {
-            self.books.damaged.add(1);
-            self.finish(id);
-            return;
-        };
+        let Some(line) = self.reread(id) else { return };
         let record = line.record();
-        // Only what is too large comes with rows that may be small enough.
-        let rows = split_rows(record.value)
-            .filter(|rows| rows.len() > 1)
-            .unwrap_or_default();
-        if rows.is_empty() {
+        self.tell_dead(&record, reason);
+        self.send_dead(now, id, &record, reason);
+    }
+
+    /// A line that came back is larger than Kafka takes: its rows are sent, which may be small enough, or it is a dead letter.
+    pub(super) fn refuse_too_large(&mut self, now: Now, id: LineId, reason: &str) {
+        let Some(line) = self.reread(id) else { return };
+        let record = line.record();
+        let Some(rows) = several_rows(record.value) else {
             self.tell_dead(&record, reason);
             return self.send_dead(now, id, &record, reason);
+        };
+        let (topic, bytes) = (record.topic, record.value.len());
+        let query = query_of(record.value);
+        if let Some(times) = self.trouble.oversized.pass(query.as_bytes()) {
+            let rows = rows.len();
+            tracing::warn!(%query, topic, bytes, rows, times, "a line that Kafka refused is sent row by row: {reason}");
         }
-        self.books.rows.add(rows.len() as u64 - 1);
-        tracing::warn!(
-            topic = record.topic,
-            bytes = record.value.len(),
-            rows = rows.len(),
-            "a line that Kafka refused is sent row by row: {reason}"
-        );
         for row in &rows {
             let row = Record { value: row, ..record };
-            match self.store(now, &row) {
-                Ok(_) => self.books.accepted.add(1),
-                Err(Full) => self.bury(id, &row, reason),
+            if let Err(Full) = self.store(now, &row) {
+                self.keep(id, &row, reason);
             }
         }
+        // The line itself was accepted once, as one of them.
+        let more = rows.len() as u64 - 1;
+        self.books.rows.add(more);
+        self.books.accepted.add(more);
         self.finish(id);
     }
 
+    fn reread(&mut self, id: LineId) -> Option<OwnedRecord> {
+        let line = self.read(id);
+        if line.is_none() {
+            self.books.damaged.add(1);
+            self.finish(id);
+        }
+        line
+    }
+
     pub(super) fn tell_dead(&mut self, record: &Record<'_>, reason: &str) {
-        let facts = LineFacts::of(record.value);
-        let query = String::from_utf8_lossy(facts.query.as_deref().unwrap_or_default());
+        let query = query_of(record.value);
         let (topic, bytes) = (record.topic, record.value.len());
-        if let Some(times) = self.trouble.dead.pass() {
+        if let Some(times) = self.trouble.dead.pass(query.as_bytes()) {
             tracing::error!(%query, topic, bytes, times, "Kafka will never take a line; it is kept as a dead letter: {reason}");
         }
     }
@@ -96,10 +107,15 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
         Ok(())
     }
 
-    /// Writes a line to the file for dead letters.
+    /// Writes a line to the file for dead letters, and that was it.
     pub(super) fn bury(&mut self, id: LineId, record: &Record<'_>, reason: &str) {
-        let facts = LineFacts::of(record.value);
-        let query = String::from_utf8_lossy(facts.query.as_deref().unwrap_or_default());
+        self.keep(id, record, reason);
+        self.finish(id);
+    }
+
+    /// Writes a line, or a row of it, to the file for dead letters.
+    fn keep(&mut self, id: LineId, record: &Record<'_>, reason: &str) {
+        let query = query_of(record.value);
         let obituary = Obituary {
             reason,
             query: &query,
@@ -116,9 +132,20 @@ impl<D: Disk + Clone, K: Kafka> Outbox<D, K> {
                 self.books.lost.add(1);
                 let error = other.err().unwrap_or_else(|| "it is too large".to_owned());
                 let (topic, bytes) = (record.topic, record.value.len());
-                tracing::error!(%query, topic, bytes, "a dead letter could not be kept and is lost: {error}");
+                if let Some(times) = self.trouble.lost.pass(query.as_bytes()) {
+                    tracing::error!(%query, topic, bytes, times, "a dead letter could not be kept and is lost: {error}");
+                }
             }
         }
-        self.finish(id);
     }
+}
+
+/// The rows of a line that has more than one.
+pub(super) fn several_rows(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+    split_rows(line).filter(|rows| rows.len() > 1)
+}
+
+fn query_of(line: &[u8]) -> String {
+    let query = LineFacts::of(line).query.unwrap_or_default();
+    String::from_utf8_lossy(&query).into_owned()
 }

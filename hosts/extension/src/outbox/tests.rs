@@ -95,7 +95,9 @@ impl World {
             key: None,
             value: value.as_bytes(),
         };
-        self.outbox.accept(self.now, &record)
+        let taken = self.outbox.accept(self.now, &record);
+        self.books.took(taken);
+        taken
     }
 
     /// Kafka takes everything.
@@ -370,6 +372,75 @@ fn a_snapshot_that_the_broker_refuses_goes_row_by_row() {
     let rows: Vec<String> = world.acknowledge().into_iter().map(|line| line.value).collect();
     assert_eq!(rows[0], r#"{"name":"q","columns":{"a":"1"},"action":"snapshot"}"#);
     assert_eq!((rows.len(), world.outbox.waiting()), (2, 0));
+    let books = &world.books;
+    assert_eq!(
+        (books.rows.get(), books.accepted.get(), books.delivered.get()),
+        (1, 2, 2),
+        "one more came of it, and what was accepted arrived"
+    );
+}
+
+#[test]
+fn a_snapshot_that_is_refused_at_once_goes_row_by_row_behind_what_came_meanwhile() {
+    let mut world = World::new(1 << 20, WhenFull::DropNewest);
+    let row = format!(r#"{{"a":"{}"}}"#, "x".repeat(600));
+    world.accept("t", &format!(r#"{{"snapshot":[{row},{row}],"name":"q"}}"#));
+    assert!(world.outbox.needs_time(), "nothing of Kafka's will wake anybody");
+    world.accept("t", "after");
+    let values: Vec<String> = world.acknowledge().into_iter().map(|line| line.value).collect();
+    let row = format!(r#"{{"name":"q","columns":{row},"action":"snapshot"}}"#);
+    assert_eq!(values, ["after", &row, &row]);
+    let books = &world.books;
+    assert_eq!((books.dead_lettered.get(), books.damaged.get()), (0, 0));
+    assert_eq!((books.accepted.get(), books.delivered.get()), (3, 3));
+    assert_eq!(world.outbox.waiting(), 0);
+}
+
+#[test]
+fn a_snapshot_that_its_topic_refuses_for_good_is_one_dead_letter() {
+    let mut world = World::new(1 << 20, WhenFull::DropNewest);
+    let snapshot = r#"{"snapshot":[{"a":"1"},{"a":"2"}],"name":"q"}"#;
+    world.accept("secret", snapshot);
+    let sent = world.kafka.take();
+    world.fail(sent, &Failure::Final("not allowed".to_owned()));
+    let dead = world.acknowledge();
+    assert_eq!(dead.len(), 1, "{dead:?}");
+    assert_eq!(
+        (dead[0].topic.as_str(), dead[0].value.as_str()),
+        (DEAD_LETTER_TOPIC, snapshot)
+    );
+    let size = snapshot.len().to_string();
+    assert!(dead[0].headers.contains(&("osqdemo-size", size)), "{dead:?}");
+    assert_eq!((world.books.rows.get(), world.books.dead_lettered.get()), (0, 1));
+}
+
+#[test]
+fn nothing_is_read_back_while_kafka_keeps_up() {
+    let mut world = World::new(1 << 20, WhenFull::DropNewest);
+    let before = world.disk.reads();
+    for number in 0..500 {
+        world.accept("t", &format!("a line with some length {number}"));
+        // The first has to show that the topic is there; then ten are under way at once.
+        if number % 10 > 0 {
+            continue;
+        }
+        for line in world.kafka.take() {
+            world.outbox.settle(world.now, line.id, Ok(()));
+        }
+        world.outbox.pump(world.now);
+        world.outbox.tidy();
+    }
+    assert_eq!(world.disk.reads(), before);
+    let under_way = world.kafka.take();
+    assert_eq!(
+        world.outbox.waiting(),
+        under_way.len() as u64,
+        "all others arrived"
+    );
+    // Those that failed are, so that something is counted.
+    world.fail(under_way, &passing());
+    world.acknowledge();
+    assert!(world.disk.reads() > before);
 }
 
 #[test]

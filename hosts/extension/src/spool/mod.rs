@@ -274,6 +274,13 @@ impl<D: Disk> Spool<D> {
         taken
     }
 
+    /// What was taken did not sync. The names are owed again: without them what is in the files is nowhere. What a closed
+    /// file lost, no second sync brings back.
+    pub(crate) fn owe_again(&mut self) {
+        self.unsynced.active = self.has_active;
+        self.unsynced.folder = true;
+    }
+
     /// The disk, for what [`Spool::take_unsynced`] gave.
     pub(crate) fn disk(&self) -> &D {
         &self.disk
@@ -442,15 +449,16 @@ impl<D: Disk> Spool<D> {
 }
 
 impl<F: DiskFile> Unsynced<F> {
-    /// Makes it durable. It may take long, and needs no spool.
+    /// Makes it durable, as much of it as can be. It may take long, and needs no spool.
     pub(crate) fn sync<D: Disk<File = F>>(self, disk: &D) -> io::Result<()> {
+        let mut outcome = Ok(());
         for file in &self.files {
-            file.sync()?;
+            outcome = outcome.and(file.sync());
         }
-        match self.folder {
-            true => disk.sync_folder(),
-            false => Ok(()),
+        if self.folder {
+            outcome = outcome.and(disk.sync_folder());
         }
+        outcome
     }
 }
 

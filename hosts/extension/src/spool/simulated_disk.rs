@@ -27,6 +27,7 @@ struct State {
     names: BTreeMap<String, usize>,
     synced_names: BTreeMap<String, usize>,
     steps: u64,
+    reads: u64,
     stop_at: Option<u64>,
     broken: bool,
     capacity: Option<usize>,
@@ -47,6 +48,11 @@ impl SimulatedDisk {
     /// The steps taken so far.
     pub(crate) fn steps(&self) -> u64 {
         self.0.borrow().steps
+    }
+
+    /// How often something was read.
+    pub(crate) fn reads(&self) -> u64 {
+        self.0.borrow().reads
     }
 
     /// Stops in the step after so many.
@@ -226,7 +232,8 @@ impl DiskFile for SimulatedFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let state = self.disk.0.borrow();
+        let mut state = self.disk.0.borrow_mut();
+        state.reads += 1;
         let bytes = &state.contents[self.inode].bytes;
         let rest = bytes.get(offset as usize..).unwrap_or_default();
         let count = rest.len().min(buffer.len());

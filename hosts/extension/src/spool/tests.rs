@@ -86,6 +86,18 @@ fn a_reader_that_read_everything_stands_where_the_next_line_ends() {
 }
 
 #[test]
+fn what_did_not_sync_is_synced_the_next_time() {
+    let disk = SimulatedDisk::default();
+    let mut spool = filled(&disk, 3);
+    disk.set_broken(true);
+    assert!(spool.take_unsynced().sync(&disk).is_err());
+    spool.owe_again();
+    disk.set_broken(false);
+    spool.take_unsynced().sync(&disk).unwrap();
+    assert_eq!(values(&open(&disk.after_power_cut(|| false))).len(), 3);
+}
+
+#[test]
 fn numbers_are_not_used_again_when_everything_is_gone() {
     let disk = SimulatedDisk::default();
     let mut spool = filled(&disk, 5);

@@ -311,6 +311,25 @@ fn a_configuration_can_be_checked_without_osqueryd() {
 }
 
 #[test]
+fn what_is_left_out_is_named_in_the_log() {
+    let world = World::new();
+    let mut configuration = world.configuration();
+    configuration["source"]["schedule"]["never"] = serde_json::json!({ "query": "select 1", "interval": 0 });
+    configuration["source"]["packs"]["gone"] = "gone.conf".into();
+    world.configure(&configuration);
+    let (_osqueryd, process, extension) = world.running();
+    process.wait_for_log("source.schedule.never.interval");
+    process.wait_for_log("source.packs.gone");
+    // The rest is handed over, and what is wrong as well: osqueryd judges for itself.
+    assert_eq!(source(&extension), configuration["source"]);
+    let mut changed = configuration;
+    changed["source"]["packs"]["ir"]["queries"]["monthly"] =
+        serde_json::json!({ "query": "select 1", "interval": 2_592_000 });
+    world.configure(&changed);
+    process.wait_for_log("source.packs.ir.queries.monthly.interval");
+}
+
+#[test]
 fn what_is_left_out_is_told_as_data() {
     let world = World::configured();
     let check = || -> (Option<i32>, serde_json::Value) {

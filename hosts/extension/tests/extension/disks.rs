@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use osquery_protocol::client::{ExtensionClient, extension_socket};
+use osquery_protocol::fake::{FakeExtension, FakeOsqueryd};
 use osquery_protocol::plugin::LoggerRequest;
 
 use crate::world::{Extension, PATIENCE, Started as _, World, is_there, line, log, until};
@@ -122,20 +123,17 @@ fn a_disk_that_is_read_only_is_used_once_it_no_longer_is() {
     assert_eq!(process.end().code(), Some(0));
 }
 
-/// Has each write of the extension to a file take a minute, until it is ended.
-struct HangingDisk(Child);
+/// Has each of one kind of the extension's calls take so long, until it is ended.
+struct SlowDisk(Child);
 
-impl HangingDisk {
-    fn of(process: &Extension) -> Self {
+const HANGS: Duration = Duration::from_secs(60);
+
+impl SlowDisk {
+    fn of(process: &Extension, call: &str, takes: Duration) -> Self {
+        let micros = takes.as_micros();
         let tracer = Command::new("strace")
-            .args([
-                "-f",
-                "-qq",
-                "-e",
-                "trace=pwrite64",
-                "-e",
-                "inject=pwrite64:delay_enter=60000000",
-            ])
+            .args(["-f", "-qq", "-e", &format!("trace={call}")])
+            .args(["-e", &format!("inject={call}:delay_enter={micros}")])
             .args(["-o", "/dev/null", "-p", &process.pid().to_string()])
             .started()
             .unwrap();
@@ -148,24 +146,83 @@ impl HangingDisk {
     }
 }
 
-impl Drop for HangingDisk {
+impl Drop for SlowDisk {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-#[test]
-fn a_disk_that_hangs_keeps_osqueryd_waiting_for_seconds_and_not_for_ever() {
+fn has_strace() -> bool {
     let works = Command::new("strace")
         .arg("-V")
         .stdout(Stdio::null())
         .finished()
         .map(|output| output.status);
-    if !is_there(
+    is_there(
         works.is_ok_and(|status| status.success()),
         "strace (`scripts/test-tools.sh` gets it)",
-    ) {
+    )
+}
+
+/// The extension with each line synced, after its first line.
+fn syncing_each_line() -> (World, FakeOsqueryd, Extension, FakeExtension) {
+    let world = World::configured();
+    world.topic("processes");
+    let mut configuration = world.configuration();
+    configuration["spool"] = serde_json::json!({ "sync": "always" });
+    world.configure(&configuration);
+    let (osqueryd, process, extension) = world.running();
+    log(&extension, numbered(0));
+    (world, osqueryd, process, extension)
+}
+
+#[test]
+fn a_line_is_answered_when_it_is_durable_if_that_was_chosen() {
+    if !has_strace() {
+        return;
+    }
+    const SYNC: Duration = Duration::from_millis(300);
+    let (world, _osqueryd, process, extension) = syncing_each_line();
+    let disk = SlowDisk::of(&process, "fdatasync", SYNC);
+    for number in 1..4 {
+        let began = Instant::now();
+        log(&extension, numbered(number));
+        assert!(
+            began.elapsed() >= SYNC,
+            "{number} was answered before it was synced"
+        );
+    }
+    drop(disk);
+    world.until_delivered(&extension);
+    assert_eq!(world.statistic(&extension, "accepted"), 4);
+    assert_eq!(world.statistic(&extension, "not_accepted"), 0);
+}
+
+#[test]
+fn a_line_that_is_not_durable_in_time_is_answered_and_counted_once() {
+    if !has_strace() {
+        return;
+    }
+    let (world, _osqueryd, process, extension) = syncing_each_line();
+    let disk = SlowDisk::of(&process, "fdatasync", HANGS);
+    let began = Instant::now();
+    log(&extension, numbered(1));
+    assert!(began.elapsed() >= Duration::from_secs(2), "the disk has its time");
+    let book = |name| world.statistic(&extension, name);
+    assert_eq!((book("lines"), book("accepted"), book("not_accepted")), (2, 1, 1));
+    process.wait_for_log("a line was answered before it was durable");
+    drop(disk);
+    // In the file it is all the same, and so it arrives.
+    log(&extension, numbered(2));
+    world.until_delivered(&extension);
+    assert_eq!(delivered(&world), lines(0..3));
+    assert_eq!((book("lines"), book("accepted"), book("not_accepted")), (3, 2, 1));
+}
+
+#[test]
+fn a_disk_that_hangs_keeps_osqueryd_waiting_for_seconds_and_not_for_ever() {
+    if !has_strace() {
         return;
     }
     let world = World::configured();
@@ -173,7 +230,7 @@ fn a_disk_that_hangs_keeps_osqueryd_waiting_for_seconds_and_not_for_ever() {
     let (_osqueryd, process, extension) = world.running();
     log(&extension, numbered(0));
     world.until_delivered(&extension);
-    let disk = HangingDisk::of(&process);
+    let disk = SlowDisk::of(&process, "pwrite64", HANGS);
     let began = Instant::now();
     std::thread::scope(|scope| {
         let hanging = scope.spawn(|| log(&extension, numbered(1)));

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use osquery_protocol::PluginRequest;
 use osquery_protocol::fake::FakeExtension;
 use osquery_protocol::plugin::LoggerRequest;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -66,8 +67,21 @@ fn verify(records: &[Record], accepted: impl IntoIterator<Item = u64>) {
     }
 }
 
-/// The extension is killed while it takes lines, again and again.
-fn kill_again_and_again(sync: &str, times: u64) {
+/// Asks for the extension's statistics until that is not answered; how often it was.
+fn query_until_it_fails(extension: &FakeExtension) -> u64 {
+    let generate = || PluginRequest::from([("action".into(), "generate".into())]);
+    let mut answers = 0;
+    while extension
+        .call("table", "confluent_extension_stats", generate())
+        .is_ok()
+    {
+        answers += 1;
+    }
+    answers
+}
+
+/// The extension is ended while it takes lines and is queried, again and again.
+fn end_again_and_again(sync: &str, times: u64, signal: Signal) {
     let world = World::configured();
     world.topic("processes");
     let mut configuration = world.configuration();
@@ -75,7 +89,7 @@ fn kill_again_and_again(sync: &str, times: u64) {
     world.configure(&configuration);
     let osqueryd = world.osqueryd();
     let mut accepted = Vec::new();
-    let mut number = 0;
+    let (mut number, mut queries) = (0, 0);
     for turn in 0..times {
         // Every third time no broker is there.
         match turn % 3 {
@@ -89,10 +103,15 @@ fn kill_again_and_again(sync: &str, times: u64) {
         let stop = AtomicBool::new(false);
         let end = thread::scope(|scope| {
             let logging = scope.spawn(|| log_until_it_fails(&extension, number, &stop));
+            let querying = scope.spawn(|| query_until_it_fails(&extension));
             // Another moment each time; which one is of no importance.
             thread::sleep(Duration::from_millis(3 + turn * 17 % 90));
-            process.signal(Signal::KILL);
-            process.end();
+            process.signal(signal);
+            let status = process.end();
+            if signal == Signal::TERM {
+                assert_eq!(status.code(), Some(0), "{}", process.log());
+            }
+            queries += querying.join().unwrap();
             logging.join().unwrap()
         });
         accepted.extend(number..end);
@@ -113,6 +132,7 @@ fn kill_again_and_again(sync: &str, times: u64) {
         accepted.len(),
         process.log()
     );
+    assert!(queries > 0, "none was under way");
     verify(&records, accepted);
 }
 
@@ -126,7 +146,7 @@ fn soaked(variable: &str, usual: u64) -> u64 {
 /// cluster of its own, because the mock forgets what is older than a few megabytes, and then takes repeats for lines.
 fn kill_in_rounds(sync: &str, times: u64) {
     for _ in 0..soaked("OSQDEMO_SOAK_KILLS", 20).div_ceil(20) {
-        kill_again_and_again(sync, times);
+        end_again_and_again(sync, times, Signal::KILL);
     }
 }
 
@@ -143,6 +163,14 @@ fn kills_lose_nothing_when_each_line_is_synced() {
 #[test]
 fn kills_lose_nothing_when_nothing_is_synced() {
     kill_in_rounds("process", 6);
+}
+
+#[test]
+fn ends_in_order_lose_nothing_under_any_choice_of_sync() {
+    for sync in ["interval", "always", "process"] {
+        // The second time no broker is there.
+        end_again_and_again(sync, 3, Signal::TERM);
+    }
 }
 
 /// Lines of 1,000 a second, as many seconds of them as `make soak` asks for, with the broker away. They come as fast as
@@ -199,6 +227,35 @@ fn a_long_absence_loses_what_is_counted_and_nothing_else() {
     let (accepted, dropped, end) = stay_away((!is_soak).then_some(2 << 20));
     assert!(dropped > 0);
     assert_eq!(accepted as i64, end);
+}
+
+#[test]
+fn memory_does_not_grow_with_what_waits() {
+    const LINE: usize = 1000;
+    const BATCH: usize = 500;
+    let world = World::configured();
+    world.topic("processes");
+    world.broker_down();
+    let (_osqueryd, process, extension) = world.running();
+    let path = "x".repeat(LINE);
+    let batch = serde_json::json!(vec![line("processes", &path); BATCH]).to_string();
+    let wait = |batches: usize| {
+        for _ in 0..batches {
+            log(&extension, LoggerRequest::Batch(batch.as_str().into()));
+        }
+        let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+    };
+    let few = wait(16);
+    let many = wait(64);
+    assert_eq!(world.statistic(&extension, "waiting"), 80 * BATCH as u64);
+    assert!(world.statistic(&extension, "spool_bytes") > (80 * BATCH * LINE) as u64);
+    // What is under way may have been less at first; what came since is 32 MB.
+    assert!(many - few < 6 * 1024, "from {few} to {many} KiB");
 }
 
 #[test]

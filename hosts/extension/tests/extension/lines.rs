@@ -141,6 +141,55 @@ fn what_cannot_be_split_is_counted_and_the_rest_goes_on() {
 }
 
 #[test]
+fn each_query_that_loses_a_line_is_named_with_its_size() {
+    let world = World::configured();
+    let (_osqueryd, process, extension) = world.running();
+    let lines = ["processes", "pack_ir_open_files"].map(|query| (query, line(query, &"x".repeat(2_000_000))));
+    for (_, line) in &lines {
+        log(&extension, LoggerRequest::Line(line.as_str().into()));
+    }
+    for (query, line) in lines {
+        let named = format!("query={query} topic=\"{query}\" bytes={} times=1", line.len());
+        process.wait_for_log(&named);
+    }
+}
+
+#[test]
+fn what_a_topic_refuses_for_good_is_a_dead_letter_as_it_came() {
+    let world = World::configured();
+    world.topic("processes");
+    world.topic("osqdemo-dead-letters");
+    let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    world.cluster.request_errors(RDKafkaApiKey::Produce, &[refusal]);
+    let (_osqueryd, process, extension) = world.running();
+    let snapshot = r#"{"snapshot":[{"a":"1"},{"a":"2"}],"action":"snapshot","name":"processes","hostIdentifier":"host1"}"#;
+    log(&extension, LoggerRequest::Snapshot(snapshot.into()));
+    world.until_delivered(&extension);
+    let dead = world.all_records("osqdemo-dead-letters");
+    assert_eq!(dead.len(), 1, "{dead:?}");
+    assert_eq!(dead[0].value, snapshot.as_bytes());
+    let headers = &dead[0].headers;
+    let size = snapshot.len().to_string();
+    for (name, value) in [
+        ("osqdemo-topic", "processes"),
+        ("osqdemo-query", "processes"),
+        ("osqdemo-size", &size),
+    ] {
+        assert_eq!(headers[name], value, "{headers:?}");
+    }
+    assert!(
+        headers["osqdemo-reason"].contains("Topic authorization failed"),
+        "{headers:?}"
+    );
+    process.wait_for_log(&format!("query=processes topic=\"processes\" bytes={size} "));
+    // What comes then is not refused any more.
+    let next = line("processes", "/next");
+    log(&extension, LoggerRequest::Line(next.as_str().into()));
+    assert_eq!(world.records("processes", 1)[0].1, next.into_bytes());
+    assert_eq!(world.statistic(&extension, "dead_lettered"), 1);
+}
+
+#[test]
 fn a_huge_line_keeps_nobody_from_the_ping() {
     let world = World::configured();
     world.topic("processes");

@@ -136,6 +136,62 @@ fn lines_wait_for_the_right_password_and_a_wrong_one_is_told() {
     }
 }
 
+/// Lines are logged while the broker's certificate is this one, and arrive once it is another.
+fn lines_wait_for_another_certificate(served: &(X509, PKey<Private>), told: &str) {
+    let world = World::new();
+    let path = |name: &str| world.folder.path().join(name);
+    let start = |name: &str, (certificate, key): &(X509, PKey<Private>)| {
+        let (pem, key_path) = (path(&format!("{name}.pem")), path(&format!("{name}.key")));
+        std::fs::write(&pem, certificate.to_pem().unwrap()).unwrap();
+        std::fs::write(&key_path, key.private_key_to_pem_pkcs8().unwrap()).unwrap();
+        Broker::start(&pem, &key_path, ClientCertificates::Ignored, &[])
+    };
+    let wrong = start("wrong", served);
+    let right = start("right", &certificate("localhost", (-1, 10)));
+    let towards = |broker: &Broker, name: &str| {
+        let mut configuration = world.configuration();
+        configuration["config"] = json!({
+            "bootstrap.servers": format!("localhost:{}", broker.guarded.port()),
+            "broker.address.family": "v4",
+            "security.protocol": "SSL",
+            "ssl.ca.location": path(&format!("{name}.pem")),
+        });
+        configuration
+    };
+    world.configure(&towards(&wrong, "wrong"));
+    let (_osqueryd, process, extension) = world.running();
+    let lines: Vec<String> = (0..50)
+        .map(|number| line("processes", &format!("/{number}")))
+        .collect();
+    for line in &lines {
+        log(&extension, LoggerRequest::Line(line.as_str().into()));
+    }
+    // librdkafka does not say what is wrong with it; the check does.
+    process.wait_for_log("certificate verify failed");
+    let (code, text) = world.check(&["--check", "--connect"]);
+    assert!(code == Some(5) && text.contains(told), "{code:?} {text}");
+    assert_eq!(world.statistic(&extension, "waiting"), 50);
+    assert_eq!(world.statistic(&extension, "accepted"), 50);
+
+    world.configure(&towards(&right, "right"));
+    world.until_delivered(&extension);
+    let consumer = consumer(&right.open.to_string());
+    let records = first_records(&consumer, "processes", lines.len(), PATIENCE);
+    let values: Vec<Vec<u8>> = records.iter().map(value_of).collect();
+    let expected: Vec<Vec<u8>> = lines.into_iter().map(String::into_bytes).collect();
+    assert_eq!(values, expected);
+}
+
+#[test]
+fn lines_wait_while_the_brokers_certificate_has_expired() {
+    lines_wait_for_another_certificate(&certificate("localhost", (-10, -1)), "certificate has expired");
+}
+
+#[test]
+fn lines_wait_while_the_brokers_certificate_is_for_another_name() {
+    lines_wait_for_another_certificate(&certificate("broker.example", (-1, 10)), "is for another name");
+}
+
 /// A certificate for a client, signed by this one, and its key.
 fn client_certificate((issuer, issuers_key): &(X509, PKey<Private>)) -> (X509, PKey<Private>) {
     let (own, key) = certificate("host1", (-1, 10));

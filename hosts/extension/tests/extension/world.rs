@@ -247,7 +247,15 @@ impl Extension {
 
     /// Waits until its log contains `text`.
     pub(crate) fn wait_for_log(&self, text: &str) {
-        until(&format!("`{text}` in the log"), || self.log().contains(text));
+        let deadline = Instant::now() + PATIENCE;
+        while !self.log().contains(text) {
+            assert!(
+                Instant::now() < deadline,
+                "waited in vain for `{text}` in the log:\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {

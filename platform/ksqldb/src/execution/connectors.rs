@@ -74,9 +74,13 @@ impl Executor {
                 let made = self.connect.create(name, &settings_of(name, settings)).await;
                 let made = match made {
                     Ok(info) => Ok(Entity::Connector { info }),
-                    Err(ConnectError::Refused { status: 409, .. }) if *if_not_exists => Ok(Entity::Warning {
-                        message: already_exists(name),
-                    }),
+                    Err(error @ ConnectError::Refused { status: 409, .. })
+                        if *if_not_exists && !error.passes() =>
+                    {
+                        Ok(Entity::Warning {
+                            message: already_exists(name),
+                        })
+                    }
                     Err(error) => Err(error),
                 };
                 ("Failed to create connector", made)

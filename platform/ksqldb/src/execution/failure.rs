@@ -148,7 +148,7 @@ impl From<PlanError> for Refusal {
             Stage::Reading => Self::from(format!("Failed to prepare statement: {message}")).early(),
             Stage::Preparing => Self::from(format!("Exception while preparing statement: {message}")).early(),
             Stage::Request => Self::new(ErrorCode::BadRequest, message),
-            Stage::Server => Self::new(ErrorCode::ServerError, message),
+            Stage::Server => Self::new(ErrorCode::ServerError, message).early(),
             Stage::Internal => {
                 tracing::warn!("a statement that ksqlDB fails at is refused: {message}");
                 Self::new(ErrorCode::ServerError, INTERNAL_ERROR)

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::catalog::Catalog;
 use super::properties;
-use super::topics::{Topics, inherited, sink_topic};
+use super::topics::{Topics, cleanup_policy, inherited, sink_topic};
 use crate::plan::{format_named, written_out};
 use crate::serde::Format;
 use crate::syntax::ast::{
@@ -76,7 +76,8 @@ pub(super) fn formats_of(declaration: &CreateSource, settings: &BTreeMap<String,
 
 fn complete_source(declaration: &mut CreateSource, settings: &BTreeMap<String, Json>) {
     complete_formats(declaration, settings);
-    complete_cleanup(&mut declaration.properties, declaration.kind);
+    let is_windowed = declaration.properties.get("WINDOW_TYPE").is_some();
+    complete_cleanup(&mut declaration.properties, declaration.kind, is_windowed);
 }
 
 /// A declaration's formats are those of the properties where it names none.
@@ -113,11 +114,8 @@ fn complete_formats(declaration: &mut CreateSource, settings: &BTreeMap<String, 
 }
 
 /// What becomes of old records, which follows from the kind of source.
-fn complete_cleanup(properties: &mut Properties, kind: SourceKind) {
-    let policy = match kind {
-        SourceKind::Stream => "delete",
-        SourceKind::Table => "compact",
-    };
+fn complete_cleanup(properties: &mut Properties, kind: SourceKind, is_windowed: bool) {
+    let policy = cleanup_policy(kind, is_windowed);
     if properties.get("CLEANUP_POLICY").is_none() {
         add(properties, "CLEANUP_POLICY", Literal::String(policy.to_owned()));
     }
@@ -131,7 +129,8 @@ fn complete_sink(
     topics: &Topics,
     settings: &BTreeMap<String, Json>,
 ) {
-    complete_cleanup(&mut declaration.properties, declaration.kind);
+    let is_windowed = declaration.query.window.is_some();
+    complete_cleanup(&mut declaration.properties, declaration.kind, is_windowed);
     if declaration.properties.get("KAFKA_TOPIC").is_none() {
         let topic = sink_topic(declaration, settings);
         add(&mut declaration.properties, "KAFKA_TOPIC", Literal::String(topic));

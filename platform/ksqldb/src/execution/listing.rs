@@ -45,11 +45,8 @@ impl View<'_> {
     pub(crate) fn answer(&self, statement: &Statement, text: &str) -> Option<Result<Entity, Refusal>> {
         Some(match statement {
             Statement::List(listing) => Ok(self.list(listing)),
-            Statement::Describe { name, .. } if name == "STREAMS" => {
-                Ok(self.source_descriptions(SourceKind::Stream))
-            }
-            Statement::Describe { name, .. } if name == "TABLES" => {
-                Ok(self.source_descriptions(SourceKind::Table))
+            Statement::Describe { name, extended } if name == "STREAMS" => {
+                Ok(self.source_descriptions(SourceKind::Stream, *extended))
             }
             Statement::Describe { name, extended } => self.describe(name, *extended),
             Statement::DescribeFunction { name, written } => describe_function(name, written),
@@ -80,8 +77,8 @@ impl View<'_> {
             Listing::Tables { extended: false } => Entity::Tables {
                 tables: self.sources(SourceKind::Table).map(source_info).collect(),
             },
-            Listing::Streams { extended: true } => self.source_descriptions(SourceKind::Stream),
-            Listing::Tables { extended: true } => self.source_descriptions(SourceKind::Table),
+            Listing::Streams { extended: true } => self.source_descriptions(SourceKind::Stream, true),
+            Listing::Tables { extended: true } => self.source_descriptions(SourceKind::Table, true),
             Listing::Topics { all, extended } => self.list_topics(*all, *extended),
             Listing::Queries { extended: false } => {
                 let persistent = self
@@ -199,11 +196,11 @@ impl View<'_> {
         })
     }
 
-    fn source_descriptions(&self, kind: SourceKind) -> Entity {
+    fn source_descriptions(&self, kind: SourceKind, extended: bool) -> Entity {
         Entity::SourceDescriptions {
             source_descriptions: self
                 .sources(kind)
-                .map(|source| self.describe_source(source, true))
+                .map(|source| self.describe_source(source, extended))
                 .collect(),
         }
     }

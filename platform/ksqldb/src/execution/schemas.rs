@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use osqdemo_registry_client::wire::SchemaId;
 use osqdemo_registry_client::{ClientError, Schema as RegistrySchema};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -432,7 +433,7 @@ impl<'a> Side<'a> {
         let (id, text, found) = match self.id {
             Some(id) => {
                 let schema = registry
-                    .schema(id, None)
+                    .schema(SchemaId::Id(id), None)
                     .await
                     .map_err(|error| self.unfetched(error))?;
                 (id, schema.schema.clone(), schema.schema_type)
@@ -469,7 +470,7 @@ impl<'a> Side<'a> {
             ))
         };
         let subject = self.subject();
-        let schema = match registry.writer_schema(id, &subject, kind).await {
+        let schema = match registry.writer_schema(SchemaId::Id(id), &subject, kind).await {
             Ok(schema) => schema,
             Err(error @ RegistryError::Client(ClientError::Away { .. })) => return Err(self.unfetched(error)),
             Err(error) => return Err(incompatible(error.to_string())),
@@ -601,7 +602,7 @@ async fn register(
     };
     let subject = &schema.subject;
     if let Some(id) = schema.id {
-        let wanted = registry.schema(id, None).await.map_err(failed)?;
+        let wanted = registry.schema(SchemaId::Id(id), None).await.map_err(failed)?;
         let found = registry
             .register_anew(subject, RegistrySchema::clone(&wanted))
             .await

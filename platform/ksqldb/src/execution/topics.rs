@@ -172,15 +172,19 @@ pub(super) fn of_sink(sink: &Source, topics: &Topics) -> Result<Option<(String, 
     )))
 }
 
+/// What becomes of a topic's old records: of a row only the newest is kept, of windows those that are not too old.
+pub(super) fn cleanup_policy(kind: SourceKind, is_windowed: bool) -> &'static str {
+    match kind {
+        SourceKind::Stream => "delete",
+        SourceKind::Table if is_windowed => "compact,delete",
+        SourceKind::Table => "compact",
+    }
+}
+
 fn options(source: &Source, partitions: i32, replicas: i32) -> TopicOptions {
     let mut settings = vec![(
         "cleanup.policy",
-        match source.kind {
-            SourceKind::Stream => "delete",
-            SourceKind::Table if source.window.is_some() => "compact,delete",
-            SourceKind::Table => "compact",
-        }
-        .to_owned(),
+        cleanup_policy(source.kind, source.window.is_some()).to_owned(),
     )];
     if let Some(retention) = source.retention_ms {
         settings.push(("retention.ms", retention.to_string()));

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use osqdemo_registry_client::wire::{KEY_HEADER, VALUE_HEADER};
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
@@ -202,6 +203,13 @@ pub(crate) struct OutgoingRecord<'a> {
 }
 
 impl<'a> OutgoingRecord<'a> {
+    /// The headers that go along. What an input's headers say of its schema would be wrong here: results have the id of
+    /// theirs before the data.
+    pub(super) fn carried(&self) -> impl Iterator<Item = &'a (String, Option<Vec<u8>>)> {
+        let of_schema = |name: &str| [KEY_HEADER, VALUE_HEADER].contains(&name);
+        self.headers.iter().filter(move |(name, _)| !of_schema(name))
+    }
+
     /// As librdkafka takes it.
     pub(super) fn with_receipt(self, receipt: Box<Receipt>) -> BaseRecord<'a, [u8], [u8], Box<Receipt>> {
         self.with(receipt)
@@ -221,7 +229,7 @@ impl<'a> OutgoingRecord<'a> {
         }
         if !self.headers.is_empty() {
             let mut headers = OwnedHeaders::new_with_capacity(self.headers.len());
-            for (key, value) in self.headers {
+            for (key, value) in self.carried() {
                 headers = headers.insert(Header {
                     key,
                     value: value.as_deref(),

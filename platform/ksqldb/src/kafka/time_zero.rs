@@ -192,7 +192,7 @@ async fn leaders(producer: &Arc<BaseProducer<DeliveryContext>>, topic: &str) -> 
 /// The record as Kafka keeps it.
 fn batch(record: OutgoingRecord<'_>) -> Result<Bytes, String> {
     let owned = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
-    let headers = record.headers.iter();
+    let headers = record.carried();
     let headers =
         headers.map(|(name, value)| (StrBytes::from_string(name.clone()), value.as_deref().map(owned)));
     let record = Record {

@@ -56,6 +56,11 @@ impl Input {
             .eq(places.map(Some))
     }
 
+    /// The places of the columns that are declared.
+    fn declared(&self) -> std::ops::Range<usize> {
+        self.first..self.first + self.source.schema.columns.len()
+    }
+
     /// The place of its first window bound in the scope, where it has any.
     pub(super) fn bounds(&self) -> Option<usize> {
         let first = self.first + self.source.schema.columns.len() + PSEUDO_COLUMNS.len();
@@ -104,6 +109,12 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
+    /// Whether an expression is a column that an input declares, and not one that every input has.
+    pub(super) fn is_declared(&self, expr: &Expr) -> bool {
+        let is_within = |place: &usize| self.inputs.iter().any(|input| input.declared().contains(place));
+        matches!(expr, Expr::Column(place) if is_within(place))
+    }
+
     /// Whether each entry that is wanted of the map at a place gets a place of its own: where the format can read it
     /// so, and no row is kept as it was read.
     pub(super) fn spreads(&self, place: usize) -> bool {
@@ -212,9 +223,7 @@ impl Inputs {
     /// The places of all declared columns.
     pub(super) fn declared(&self) -> Vec<usize> {
         let inputs = self.inputs.iter();
-        inputs
-            .flat_map(|input| (input.first..).take(input.source.schema.columns.len()))
-            .collect()
+        inputs.flat_map(Input::declared).collect()
     }
 
     /// The columns that the key of the last join may be named after, with their texts: those that it compares, and

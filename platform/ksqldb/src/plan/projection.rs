@@ -20,8 +20,19 @@ pub(super) struct Item {
     pub(super) expr: Expr,
     /// As it is written, for the processing log.
     pub(super) text: String,
-    /// Whether its name is one that the statement gives it.
-    pub(super) is_aliased: bool,
+    /// What it is named after.
+    pub(super) named: Named,
+}
+
+/// What an item is named after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    /// The statement: `AS name`.
+    Alias,
+    /// What is computed.
+    Expression,
+    /// A column of `*`.
+    Star,
 }
 
 impl Item {
@@ -62,7 +73,7 @@ impl RequiredKey {
 pub(super) struct Candidate {
     pub(super) expr: Expr,
     pub(super) text: String,
-    /// Of an expression that is no column: what makes it a column of `*`.
+    /// Of an expression that is no column of a declaration: what makes it a column of `*`.
     pub(super) of_star: Option<(Expression, SqlType)>,
 }
 
@@ -118,7 +129,7 @@ pub(super) fn required_key(
                 ));
             };
             let candidate = Candidate {
-                of_star: (!matches!(typed.expr, Expr::Column(_))).then(|| (by.clone(), sql_type)),
+                of_star: (!inputs.is_declared(&typed.expr)).then(|| (by.clone(), sql_type)),
                 text: match &by.kind {
                     ExpressionKind::Column { .. } => text(by),
                     _ => text(&qualified(by, &inputs.scope)),
@@ -227,12 +238,14 @@ pub(super) fn items(
                         Some((candidate, expression, sql_type))
                     });
                     for (candidate, expression, sql_type) in computed {
+                        let used = items.iter().chain(&expanded).map(|item| item.name.clone());
+                        let used: Vec<_> = used.collect();
                         let item = Item {
-                            name: names.of(expression, &items),
+                            name: names.named(expression, &used),
                             sql_type: sql_type.clone(),
                             expr: candidate.expr.clone(),
                             text: text(expression),
-                            is_aliased: false,
+                            named: Named::Star,
                         };
                         items.push(item);
                     }
@@ -261,7 +274,7 @@ pub(super) fn items(
                         sql_type: field.sql_type.clone(),
                         expr: Expr::Field(Box::new(expr.clone()), place),
                         text: text(&expression),
-                        is_aliased: false,
+                        named: Named::Expression,
                     };
                     items.push(item);
                 }
@@ -282,16 +295,16 @@ pub(super) fn items(
                         _ => untyped_null(),
                     });
                 };
-                let name = match alias {
-                    Some(alias) => alias.clone(),
-                    None => names.of(expression, &items),
+                let (name, named) = match alias {
+                    Some(alias) => (alias.clone(), Named::Alias),
+                    None => (names.of(expression, &items), Named::Expression),
                 };
                 items.push(Item {
                     name,
                     sql_type,
                     expr,
                     text: text(expression),
-                    is_aliased: alias.is_some(),
+                    named,
                 });
             }
         }
@@ -310,7 +323,7 @@ fn star(inputs: &Inputs, wanted: Option<&str>, with_bounds: bool) -> Vec<Item> {
             sql_type: column.sql_type.clone(),
             expr: Expr::Column(place),
             text: column.name.clone(),
-            is_aliased: false,
+            named: Named::Star,
         });
     }
     for input in &inputs.inputs {
@@ -333,7 +346,7 @@ fn star(inputs: &Inputs, wanted: Option<&str>, with_bounds: bool) -> Vec<Item> {
                 sql_type: column.sql_type.clone(),
                 expr: Expr::Column(place),
                 text: column.name.clone(),
-                is_aliased: false,
+                named: Named::Star,
             });
         }
     }

@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 
+use osqdemo_registry_client::wire::{KEY_HEADER, SchemaId, VALUE_HEADER};
+
 use super::pipeline::{Destination, Step};
 use super::steps::wrappings;
 use super::{PlanError, QueryPlan};
 use crate::metastore::Source;
 use crate::serde::{Decoder, DecoderColumn, Encoder, Format, SinkSchema, WriterSchema};
+use crate::task::InputRecord;
 use crate::types::{Namespace, Schema};
 
 /// The namespace of everything that ksqlDB names in a registry.
@@ -17,7 +20,7 @@ const NAMESPACE: &str = "io.confluent.ksql.avro_schemas";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingSchema {
     /// Its id.
-    pub id: u32,
+    pub id: SchemaId,
     /// The subject that has to have it.
     pub subject: String,
     /// The format that reads it.
@@ -114,22 +117,24 @@ fn upper_camel(name: &str) -> String {
 impl QueryPlan {
     /// Whether any of its inputs or its sink has schemas in a registry.
     pub(crate) fn uses_schemas(&self) -> bool {
-        let reads = |scan: &super::Scan| scan.key.schemas().is_some() || scan.value.schemas().is_some();
-        self.pipeline.scans.iter().any(reads) || !self.sink_schemas().is_empty()
+        self.learns_schemas() || !self.sink_schemas().is_empty()
     }
 
-    /// What has to be learned before a record of a topic can be processed; ask again then.
-    pub fn missing_schema(
-        &self,
-        topic: &str,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-    ) -> Option<MissingSchema> {
+    /// Whether any of its inputs has schemas in a registry that have to be learned.
+    pub(crate) fn learns_schemas(&self) -> bool {
+        let learns = |scan: &super::Scan| scan.key.schemas().is_some() || scan.value.schemas().is_some();
+        self.pipeline.scans.iter().any(learns)
+    }
+
+    /// What has to be learned before a record can be processed; ask again then.
+    pub fn missing_schema(&self, record: &InputRecord<'_>) -> Option<MissingSchema> {
         let scans = self.pipeline.scans.iter().enumerate();
-        let mut scans = scans.filter(|(_, scan)| scan.topic == topic);
+        let mut scans = scans.filter(|(_, scan)| scan.topic == record.topic);
         scans.find_map(|(place, scan)| {
             let missing = |decoder: &Decoder, bytes: Option<&[u8]>, is_key| {
-                let id = decoder.missing_schema(bytes?)?;
+                let header = if is_key { KEY_HEADER } else { VALUE_HEADER };
+                let bytes = decoder.framed(bytes?, record.headers, header);
+                let id = decoder.missing_schema(&bytes)?;
                 let (learned, format) = decoder.schemas()?;
                 Some(MissingSchema {
                     id,
@@ -139,7 +144,7 @@ impl QueryPlan {
                     is_key,
                 })
             };
-            missing(&scan.key, key, true).or_else(|| missing(&scan.value, value, false))
+            missing(&scan.key, record.key, true).or_else(|| missing(&scan.value, record.value, false))
         })
     }
 

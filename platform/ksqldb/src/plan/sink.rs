@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::projection::{Item, RequiredKey, key_items};
+use super::projection::{Item, Named, RequiredKey, key_items};
 use super::properties::{OF_INSERTS, OF_SINKS, With};
-use super::source::check_schema;
+use super::source::{PSEUDO_COLUMNS, check_schema};
 use super::{PlanError, Stage};
 use crate::expression::{Cast, Expr, as_decimal, cast_between};
 use crate::metastore::{Metastore, Source, SourceWindow};
@@ -194,20 +194,21 @@ fn widenings(result: &Schema, sink: &Schema) -> Option<Vec<Option<Cast>>> {
 }
 
 fn output_schema(sink: &str, items: &[Item], key: &RequiredKey) -> Result<(Schema, Vec<usize>), PlanError> {
-    for item in items {
-        let pseudo = ["ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDOWSTART", "WINDOWEND"];
-        if pseudo.contains(&item.name.as_str()) && item.is_aliased {
-            return Err(PlanError::new(format!(
-                "`{}` is a reserved column name. You cannot use it as an alias for a column.",
-                item.name
-            )));
-        }
-        if pseudo.contains(&item.name.as_str()) {
-            return Err(PlanError::new(format!(
-                "Reserved column name in select: `{}`. Please remove or alias the column.",
-                item.name
-            )));
-        }
+    let reserved = items
+        .iter()
+        .filter(|item| PSEUDO_COLUMNS.contains(&item.name.as_str()));
+    for Item { name, named, .. } in reserved {
+        let refusal = match named {
+            Named::Alias => {
+                format!("`{name}` is a reserved column name. You cannot use it as an alias for a column.")
+            }
+            Named::Expression => {
+                format!("Reserved column name in select: `{name}`. Please remove or alias the column.")
+            }
+            // `SELECT * … PARTITION BY ROWTIME`
+            Named::Star => continue,
+        };
+        return Err(PlanError::new(refusal));
     }
     let values = items.iter().filter(|item| !key.is_of(item));
     check_names(&Schema {

@@ -12,7 +12,8 @@ use crate::types::{Column, Namespace, Schema, SqlType, StructField};
 const MOST_COLUMNS: usize = 4_000;
 
 /// The names that no column may have.
-const PSEUDO_COLUMNS: &[&str] = &["ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDOWSTART", "WINDOWEND"];
+pub(super) const PSEUDO_COLUMNS: &[&str] =
+    &["ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDOWSTART", "WINDOWEND"];
 
 /// What `CREATE STREAM|TABLE` declares. `statement` is kept in the source.
 pub fn plan_source(declaration: &CreateSource, statement: &str) -> Result<Source, PlanError> {

@@ -456,7 +456,7 @@ fn suggestion(similar: &[String]) -> String {
 }
 
 /// A record as a task takes it.
-fn with_input<R>(record: &Record, take: impl FnOnce(InputRecord<'_>) -> R) -> R {
+pub(crate) fn with_input<R>(record: &Record, take: impl FnOnce(InputRecord<'_>) -> R) -> R {
     let headers: Vec<(&str, Option<&[u8]>)> = record
         .headers
         .iter()

@@ -144,12 +144,11 @@ impl Worker {
     /// before that.
     pub(super) async fn learn(&self, record: &Record, stop: &CancellationToken) -> bool {
         let schemas = &self.schemas;
-        let (key, value) = (record.key.as_deref(), record.value.as_deref());
-        if !schemas.misses(&record.topic, key, value) {
+        if !schemas.misses(record) {
             return true;
         }
         tokio::select! {
-            () = schemas.learn(&record.topic, key, value) => true,
+            () = schemas.learn(record) => true,
             () = stop.cancelled() => false,
         }
     }

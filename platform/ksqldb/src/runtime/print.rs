@@ -1,9 +1,10 @@
 //! `PRINT`: the records of a topic as lines of text, with the formats guessed as ksqlDB guesses them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use osqdemo_registry_client::wire::{SchemaId, split};
+use osqdemo_registry_client::wire::{KEY_HEADER, SchemaId, VALUE_HEADER, split, with_header};
 
 use crate::kafka::Record;
 use crate::serde::WriterSchema;
@@ -69,14 +70,12 @@ const MOST_SCHEMAS: usize = 1_000;
 
 /// The schemas that records name; nothing for one that cannot be had.
 #[derive(Debug, Default)]
-struct Schemas(HashMap<u32, Option<WriterSchema>>);
+struct Schemas(HashMap<SchemaId, Option<WriterSchema>>);
 
 impl Schemas {
     /// The schema that a record's bytes name, and its data.
     fn of<'a>(&self, bytes: &'a [u8]) -> Option<(&WriterSchema, &'a [u8])> {
-        let Ok((SchemaId::Id(id), data)) = split(bytes) else {
-            return None;
-        };
+        let (id, data) = split(bytes).ok()?;
         Some((self.0.get(&id)?.as_ref()?, data))
     }
 }
@@ -96,16 +95,15 @@ const NO_FORMAT: &str = "\u{af}\\_(\u{30c4})_/\u{af} - no data processed";
 
 impl Printer {
     /// The schema that has to be [learned](Self::learn) before a record can be printed, where there is a registry.
-    pub(super) fn missing(&self, record: &Record) -> Option<u32> {
-        let parts = [record.key.as_deref(), record.value.as_deref()];
-        parts.into_iter().flatten().find_map(|bytes| match split(bytes) {
-            Ok((SchemaId::Id(id), _)) if !self.schemas.0.contains_key(&id) => Some(id),
-            _ => None,
+    pub(super) fn missing(&self, record: &Record) -> Option<SchemaId> {
+        framed(record).iter().flatten().find_map(|bytes| {
+            let (id, _) = split(bytes).ok()?;
+            (!self.schemas.0.contains_key(&id)).then_some(id)
         })
     }
 
     /// Takes a schema that was missing, or that there is none.
-    pub(super) fn learn(&mut self, id: u32, schema: Option<WriterSchema>) {
+    pub(super) fn learn(&mut self, id: SchemaId, schema: Option<WriterSchema>) {
         if self.schemas.0.len() >= MOST_SCHEMAS {
             self.schemas.0.clear();
         }
@@ -116,17 +114,15 @@ impl Printer {
     pub(super) fn print(&mut self, record: &Record) -> Vec<String> {
         let mut lines = Vec::new();
         let is_first = !std::mem::replace(&mut self.began, true);
-        let key = part(
-            &mut self.key,
-            record.key.as_deref(),
-            &self.schemas,
-            "Key",
-            is_first,
-            &mut lines,
-        );
+        let framed = framed(record);
+        let [key, value] = [(&framed[0], &record.key), (&framed[1], &record.value)].map(|(framed, plain)| {
+            let named = framed.as_deref().filter(|bytes| self.schemas.of(bytes).is_some());
+            named.or(plain.as_deref())
+        });
+        let key = part(&mut self.key, key, &self.schemas, "Key", is_first, &mut lines);
         let value = part(
             &mut self.value,
-            record.value.as_deref(),
+            value,
             &self.schemas,
             "Value",
             is_first,
@@ -142,6 +138,16 @@ impl Printer {
         ));
         lines
     }
+}
+
+/// The key and the value with what says their schemas before them, which may stand in headers.
+fn framed(record: &Record) -> [Option<Cow<'_, [u8]>>; 2] {
+    let parts = [(&record.key, KEY_HEADER), (&record.value, VALUE_HEADER)];
+    parts.map(|(bytes, name)| {
+        let header = record.headers.iter().rfind(|(header, _)| header == name);
+        let header = header.and_then(|(_, value)| value.as_deref());
+        Some(with_header(bytes.as_deref()?, header))
+    })
 }
 
 /// Prints a key or value, with the format that the first one which is not null shows.

@@ -88,10 +88,9 @@ pub(super) async fn run_query(
                 return;
             }
         };
-        let (key, value) = (record.key.as_deref(), record.value.as_deref());
-        if schemas.misses(&record.topic, key, value) {
+        if schemas.misses(&record) {
             tokio::select! {
-                () = schemas.learn(&record.topic, key, value) => {}
+                () = schemas.learn(&record) => {}
                 () = events.closed() => return,
             }
         }

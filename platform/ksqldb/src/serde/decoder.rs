@@ -1,8 +1,9 @@
 //! The key or value of a record, read into the places of a row.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use osqdemo_registry_client::wire::split;
+use osqdemo_registry_client::wire::{SchemaId, split, with_header};
 
 use super::json::{Field, FieldNames, Maps, Members, decode_bare, decode_members};
 use super::{Demand, Format, Learned, SerdeError, Wrapping, WriterSchema, delimited, kafka, protobuf};
@@ -87,8 +88,22 @@ impl Decoder {
         Some((self.learned.as_deref()?, self.format))
     }
 
+    /// The bytes with what says their schema before them, which may stand in the header of that name.
+    pub(crate) fn framed<'a>(
+        &self,
+        bytes: &'a [u8],
+        headers: &[(&str, Option<&[u8]>)],
+        name: &str,
+    ) -> Cow<'a, [u8]> {
+        if self.format.schema_type().is_none() {
+            return Cow::Borrowed(bytes);
+        }
+        let header = headers.iter().rfind(|(header, _)| *header == name);
+        with_header(bytes, header.and_then(|(_, value)| *value))
+    }
+
     /// The schema that has to be learned before these bytes can be read.
-    pub(crate) fn missing_schema(&self, bytes: &[u8]) -> Option<u32> {
+    pub(crate) fn missing_schema(&self, bytes: &[u8]) -> Option<SchemaId> {
         // Without columns nothing is looked at.
         self.learned
             .as_ref()
@@ -97,7 +112,7 @@ impl Decoder {
     }
 
     /// Takes a schema that was missing, or why there is none.
-    pub(crate) fn learn_schema(&self, id: u32, schema: Result<&WriterSchema, String>) {
+    pub(crate) fn learn_schema(&self, id: SchemaId, schema: Result<&WriterSchema, String>) {
         if let Some(learned) = &self.learned {
             learned.learn(id, schema, self.format, &self.columns, self.bare);
         }

@@ -87,6 +87,11 @@ impl TypeCount {
         self.add(1)
     }
 
+    /// One that is put together from so many others.
+    pub(super) fn add_parts(&mut self, parts: usize) -> Result<(), String> {
+        self.add(parts.saturating_sub(1))
+    }
+
     /// A field of that name.
     pub(super) fn add_name(&mut self, name: &str) -> Result<(), String> {
         self.add(name.len() / NAME)
@@ -110,8 +115,8 @@ pub(crate) struct Learned {
 
 #[derive(Debug, Default)]
 struct Known {
-    readers: HashMap<u32, Knowledge>,
-    order: VecDeque<u32>,
+    readers: HashMap<SchemaId, Knowledge>,
+    order: VecDeque<SchemaId>,
 }
 
 #[derive(Debug, Clone)]
@@ -243,10 +248,8 @@ impl Learned {
     }
 
     /// The schema that has to be learned before these bytes can be read. Bytes that name none need none.
-    pub(super) fn missing(&self, bytes: &[u8]) -> Option<u32> {
-        let Ok((SchemaId::Id(id), _)) = split(bytes) else {
-            return None;
-        };
+    pub(super) fn missing(&self, bytes: &[u8]) -> Option<SchemaId> {
+        let (id, _) = split(bytes).ok()?;
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         match known.readers.get(&id) {
             Some(Knowledge::Reader(_)) => None,
@@ -258,7 +261,7 @@ impl Learned {
     /// Notes a schema, or why there is none to read records with.
     pub(super) fn learn(
         &self,
-        id: u32,
+        id: SchemaId,
         schema: Result<&WriterSchema, String>,
         format: Format,
         columns: &[DecoderColumn],
@@ -283,9 +286,6 @@ impl Learned {
     /// Reads a record; `false` where it is null as a whole.
     pub(super) fn read(&self, bytes: &[u8], row: &mut [Value]) -> Result<bool, SerdeError> {
         let (id, data) = split(bytes).map_err(|error| SerdeError::new(error.to_string()))?;
-        let SchemaId::Id(id) = id else {
-            return Err(SerdeError::new("Unknown magic byte!"));
-        };
         let knowledge = {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
             known.readers.get(&id).cloned()

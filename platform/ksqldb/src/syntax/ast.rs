@@ -124,7 +124,7 @@ pub enum Statement {
     Resume(QuerySelection),
     /// `LIST|SHOW …`
     List(Listing),
-    /// `DESCRIBE name [EXTENDED]`, `DESCRIBE STREAMS|TABLES [EXTENDED]`
+    /// `DESCRIBE name [EXTENDED]`, `DESCRIBE STREAMS [EXTENDED]`
     Describe {
         /// The source.
         name: String,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use osqdemo_registry_client::wire::{KEY_HEADER, VALUE_HEADER};
+
 use super::change::{Bounds, Change, Present};
 use super::{InputRecord, LogEntry};
 use crate::metastore::SourceWindow;
@@ -26,7 +28,8 @@ pub(super) fn scan(scan: &Scan, record: &InputRecord<'_>) -> Result<Change, LogE
                 .ok_or_else(|| failed("key", "it is too short to have a window".to_owned()))?;
             (key, window) = (rest, Some(bounds));
         }
-        let presence = scan.key.decode(key, &mut row);
+        let key = scan.key.framed(key, record.headers, KEY_HEADER);
+        let presence = scan.key.decode(&key, &mut row);
         let presence = presence.map_err(|error| failed("key", error.reason))?;
         if presence == Presence::Null && scan.key.has_several_columns() {
             return Err(failed(
@@ -38,7 +41,8 @@ pub(super) fn scan(scan: &Scan, record: &InputRecord<'_>) -> Result<Change, LogE
     let has_value = match record.value {
         None => false,
         Some(value) => {
-            let presence = scan.value.decode(value, &mut row);
+            let value = scan.value.framed(value, record.headers, VALUE_HEADER);
+            let presence = scan.value.decode(&value, &mut row);
             presence.map_err(|error| failed("value", error.reason))? == Presence::Present
         }
     };

@@ -95,6 +95,70 @@ fn insert_into_select_adds_to_a_stream() {
 }
 
 #[test]
+fn what_is_inserted_widens_to_what_the_stream_has() {
+    let mut world = World::of(
+        "create stream s (i int, d decimal(3,1), b bigint) with (kafka_topic='s', value_format='json');
+         create stream o (i bigint, d decimal(6,2)) with (kafka_topic='o', value_format='json');
+         create stream p (i double, d double) with (kafka_topic='p', value_format='json');
+         create stream q (i decimal(12,1), d decimal(3,1)) with (kafka_topic='q', value_format='json');
+         insert into o select i, d from s;
+         insert into p select i, d from s;
+         insert into q select i, d from s;",
+    );
+    world.send_all("s", &[r#"{"i":1,"d":12.5,"b":7}"#]);
+    assert_eq!(world.written_to("o"), [r#"null|{"I":1,"D":12.50}@0"#]);
+    assert_eq!(world.written_to("p"), [r#"null|{"I":1.0,"D":12.5}@0"#]);
+    assert_eq!(world.written_to("q"), [r#"null|{"I":1.0,"D":12.5}@0"#]);
+    // What would lose digits does not fit.
+    for (items, result) in [
+        ("b as i, d", "`I` BIGINT, `D` DECIMAL(3, 1)"),
+        (
+            "i, cast(d as decimal(4,1)) as d",
+            "`I` INTEGER, `D` DECIMAL(4, 1)",
+        ),
+        ("i, cast(d as double) as d", "`I` INTEGER, `D` DOUBLE"),
+    ] {
+        let error = world.error(&format!("insert into q select {items} from s;"));
+        assert_eq!(
+            error,
+            format!(
+                "Incompatible schema between results and sink.\nResult schema is {result}\n\
+                 Sink schema is `I` DECIMAL(12, 1), `D` DECIMAL(3, 1)"
+            )
+        );
+    }
+}
+
+#[test]
+fn only_some_formats_leave_the_wrapping_of_a_value_open() {
+    let mut world = World::of("create stream s (a int) with (kafka_topic='s', value_format='json');");
+    for (format, wanted) in [
+        ("DELIMITED", true),
+        ("DELIMITED", false),
+        ("KAFKA", true),
+        ("PROTOBUF", false),
+    ] {
+        let expected = format!("Format '{format}' does not support 'WRAP_SINGLE_VALUE' set to '{wanted}'.");
+        let with = format!("value_format='{format}', wrap_single_value={wanted}");
+        let error = world.error(&format!(
+            "create stream x (a int) with (kafka_topic='x', {with});"
+        ));
+        assert_eq!(error, expected);
+        let error = world.error(&format!("create stream x with ({with}) as select a from s;"));
+        assert_eq!(error, expected);
+    }
+    for declared in [
+        "create stream x (a int, b int) with (kafka_topic='x', value_format='json', wrap_single_value=true);",
+        "create stream x with (wrap_single_value=false) as select a, a + 1 as b from s;",
+    ] {
+        assert_eq!(
+            world.error(declared),
+            "'WRAP_SINGLE_VALUE' is only valid for single-field value schemas"
+        );
+    }
+}
+
+#[test]
 fn two_streams_over_one_topic_join() {
     let mut world = World::of(
         "create stream x (id int, a varchar) with (kafka_topic='t', value_format='json');

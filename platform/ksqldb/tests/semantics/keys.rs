@@ -75,6 +75,65 @@ fn a_star_includes_what_is_partitioned_by() {
     assert_eq!(error, "Duplicate PARTITION BY expression: A");
 }
 
+/// Whatever is partitioned by is a column of `*`, named as it would be without an alias.
+#[test]
+fn a_star_includes_every_kind_of_expression() {
+    const SOURCE: &str = "create stream s (k varchar key, a int, b varchar, t struct<f varchar, a int>)
+        with (kafka_topic='s', value_format='json');";
+    let rest = |written: &str| format!(r#"{written}|{{"A":1,"B":"x","T":{{"F":"y","A":2}},"K":"key"}}@5"#);
+    for (by, format, key, written) in [
+        ("t->f", "kafka", "F STRING KEY", "y"),
+        // A column has that name already.
+        ("t->a", "kafka", "A_1 INTEGER KEY", "\0\0\0\u{2}"),
+        ("cast(a as varchar)", "kafka", "KSQL_COL_0 STRING KEY", "1"),
+        // No statement may give this name; ksqlDB does.
+        ("rowtime", "kafka", "ROWTIME BIGINT KEY", "\0\0\0\0\0\0\0\u{5}"),
+        ("b is null", "json", "KSQL_COL_0 BOOLEAN KEY", "false"),
+        (
+            "struct(x := b)",
+            "json",
+            "KSQL_COL_0 STRUCT<`X` STRING> KEY",
+            r#"{"X":"x"}"#,
+        ),
+    ] {
+        let mut world = World::of(&format!(
+            "{SOURCE} create stream o with (key_format='{format}') as select * from s partition by {by};"
+        ));
+        world.send(Record::new("s", 5, r#"{"a":1,"b":"x","t":{"f":"y","a":2}}"#).keyed("key"));
+        let sink = world.metastore.get("O").expect("the sink is declared");
+        assert_eq!(
+            columns(sink),
+            [
+                key,
+                "A INTEGER",
+                "B STRING",
+                "T STRUCT<`F` STRING, `A` INTEGER>",
+                "K STRING"
+            ],
+            "{by}"
+        );
+        assert_eq!(world.written_to("O"), [rest(written)], "{by}");
+
+        let mut world = World::of(SOURCE);
+        let error = world.error(&format!(
+            "create stream o with (key_format='{format}') as select *, {by} as twice from s partition by {by};"
+        ));
+        assert!(
+            error.starts_with("The projection contains a key column more than once: "),
+            "{by}: {error}"
+        );
+    }
+    let mut world = World::of(SOURCE);
+    let error = world.error("create stream o as select rowtime, a from s partition by rowtime;");
+    assert_eq!(
+        error,
+        "Reserved column name in select: `ROWTIME`. Please remove or alias the column."
+    );
+    world
+        .execute("create stream o as select rowtime as time, a from s partition by rowtime;")
+        .expect("the key has a name of its own");
+}
+
 #[test]
 fn partition_by_an_expression() {
     let (columns, written) = run("select a + 1 as next, b from s partition by a + 1");

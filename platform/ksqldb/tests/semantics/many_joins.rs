@@ -163,3 +163,41 @@ fn the_column_that_stands_for_the_key_has_it_where_its_side_is_missing() {
         [r#"1|{"V":"v1","W":null}@1"#, "1|null@2"]
     );
 }
+
+/// `a JOIN b ON a.id = b.id JOIN c ON a.id = c.id`: all three are equal, so each of them may be the key.
+#[test]
+fn any_of_the_equal_keys_may_be_projected() {
+    let records = [
+        ("s", "1", Some("a1")),
+        ("s2", "1", Some("b1")),
+        ("s3", "1", Some("c1")),
+    ];
+    for key in ["s.id", "s2.id", "s3.id"] {
+        for compared in ["s.id", "s2.id"] {
+            let query = format!(
+                "create stream o as select {key}, a, b, c from s join s2 within 10 seconds on s.id = s2.id
+                   join s3 within 10 seconds on {compared} = s3.id;"
+            );
+            assert_eq!(
+                written(STREAMS, &query, &records),
+                [r#"1|{"A":"a1","B":"b1","C":"c1"}@3"#],
+                "{key} {compared}"
+            );
+        }
+    }
+    let records = [
+        ("t", "1", Some("v1")),
+        ("u", "1", Some("w1")),
+        ("x", "1", Some("y1")),
+    ];
+    for key in ["t.id", "u.id", "x.id"] {
+        let query = format!(
+            "create table o as select {key}, v, w, y from t join u on t.id = u.id join x on t.id = x.id;"
+        );
+        assert_eq!(
+            written(TABLES, &query, &records),
+            [r#"1|{"V":"v1","W":"w1","Y":"y1"}@3"#],
+            "{key}"
+        );
+    }
+}

@@ -161,18 +161,31 @@ async fn levels_are_those_of_the_subject_or_of_everything() {
     let int = |more: &str| {
         format!(r#"{{"type":"record","name":"R","fields":[{{"name":"a","type":"int"}}{more}]}}"#)
     };
-    for (subject, level, last) in [("one", "BACKWARD", 200), ("all", "BACKWARD_TRANSITIVE", 409)] {
+    let (none, optional, required) = (
+        int(""),
+        int(r#",{"name":"b","type":"int","default":0}"#),
+        int(r#",{"name":"b","type":"int"}"#),
+    );
+    let (gained, lost) = ([&none, &optional, &required], [&required, &optional, &none]);
+    for (level, [first, second, third], last) in [
+        ("BACKWARD", gained, 200),
+        ("BACKWARD_TRANSITIVE", gained, 409),
+        ("BACKWARD_TRANSITIVE", lost, 200),
+        ("FORWARD", lost, 200),
+        ("FORWARD_TRANSITIVE", lost, 409),
+        ("FORWARD_TRANSITIVE", gained, 200),
+        ("FULL", lost, 200),
+        ("FULL_TRANSITIVE", lost, 409),
+        ("NONE", gained, 200),
+    ] {
+        let subject = format!("{level}-{}", first.len());
         registry
             .put(&format!("/config/{subject}"), &json!({"compatibility": level}))
             .await;
-        registry.id(subject, &int("")).await;
-        registry
-            .id(subject, &int(r#",{"name":"b","type":"int","default":0}"#))
-            .await;
-        let (status, _) = registry
-            .register(subject, &int(r#",{"name":"b","type":"int"}"#))
-            .await;
-        assert_eq!(status, last, "{level}");
+        registry.id(&subject, first).await;
+        registry.id(&subject, second).await;
+        let (status, answer) = registry.register(&subject, third).await;
+        assert_eq!(status, last, "{subject}: {answer}");
     }
 }
 

@@ -1,5 +1,8 @@
 //! The topic: what is written into it, what of others is understood, and what a restart leaves.
 
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use serde_json::{Value, json};
 
 use crate::support::{Broker, Pair, Registry, eventually, stored, write};
@@ -164,8 +167,51 @@ async fn a_restart_changes_no_answer_and_ids_go_on() {
         registry.register("d", "\"bytes\"").await == (200, json!({"id": 4}))
     })
     .await;
+    // Nothing that was answered means anything else now.
+    for (path, (status, answer)) in paths.iter().zip(&before) {
+        // The lists have the new subject as well.
+        if !path.starts_with("/subjects") && !path.starts_with("/schemas?") {
+            let now = registry.get(path).await;
+            assert_eq!(now, (*status, answer.clone()), "{path}");
+        }
+    }
+    let by_id = async |registry: &Registry| {
+        let mut answers = Vec::new();
+        for id in 1..=4 {
+            answers.push(registry.get(&format!("/schemas/ids/{id}")).await);
+        }
+        answers
+    };
+    let texts = ["\"int\"", "\"long\"", "\"double\"", "\"bytes\""];
+    let expected = texts.map(|text| (200, json!({"schema": text})));
+    assert_eq!(by_id(&registry).await, expected);
     registry.stop().await.expect("a clean end");
     let registry = Registry::start(&broker.address).await;
+    assert_eq!(by_id(&registry).await, expected);
     assert_eq!(registry.id("d2", "\"bytes\"").await, 4);
     assert_eq!(registry.id("e", "\"string\"").await, 5);
+}
+
+/// Somebody gives the registry another broker, or takes the topic away: it begins anew, and says nothing of before.
+#[tokio::test]
+async fn a_registry_whose_topic_is_empty_begins_anew() {
+    let Pair {
+        registry,
+        broker,
+        folder: _folder,
+    } = Pair::start().await;
+    registry.id("a", "\"int\"").await;
+    registry.id("b", "\"long\"").await;
+    registry.stop().await.expect("a clean end");
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", &broker.address)
+        .create()
+        .unwrap();
+    let deleted = admin.delete_topics(&["_schemas"], &AdminOptions::new()).await;
+    assert_eq!(deleted.unwrap(), [Ok("_schemas".to_owned())]);
+    let registry = Registry::start(&broker.address).await;
+    assert_eq!(registry.get("/subjects?deleted=true").await, (200, json!([])));
+    let (status, body) = registry.get("/schemas/ids/1").await;
+    assert_eq!((status, &body["error_code"]), (404, &json!(40403)));
+    assert_eq!(registry.id("b", "\"string\"").await, 1);
 }

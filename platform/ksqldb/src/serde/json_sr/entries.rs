@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::super::json;
-use super::inference::branch;
+use super::meaning::Meaning;
 use crate::types::{SqlType, StructField};
 use crate::value::Value;
 
@@ -69,12 +69,13 @@ impl RecordWriter {
 
 /// The schema of a member of an object.
 fn member<'a>(root: &'a Json, schema: &'a Json, name: &str) -> Option<&'a Json> {
-    branch(root, schema)?.get("properties")?.get(name)
+    Meaning::of(root, schema)?.member(name)
 }
 
 /// The type in which a map is an array of its entries, unless the schema has an object for it.
 fn written_type(root: &Json, schema: Option<&Json>, sql_type: &SqlType) -> SqlType {
-    let own = schema.and_then(|schema| branch(root, schema));
+    let meaning = schema.and_then(|schema| Meaning::of(root, schema));
+    let own = meaning.as_ref().map(|meaning| meaning.schema);
     let inside = |sql_type: &SqlType, word: &str| {
         Box::new(written_type(root, own.and_then(|own| own.get(word)), sql_type))
     };
@@ -101,7 +102,7 @@ fn written_type(root: &Json, schema: Option<&Json>, sql_type: &SqlType) -> SqlTy
                     name: field.name.clone(),
                     sql_type: written_type(
                         root,
-                        own.and_then(|own| member(root, own, &field.name)),
+                        meaning.as_ref().and_then(|meaning| meaning.member(&field.name)),
                         &field.sql_type,
                     ),
                 })

@@ -1,13 +1,11 @@
 //! From a JSON Schema to columns, as Kafka Connect reads one: its own words (`connect.type` and others) first.
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use super::super::avro::{CONNECT, DEFAULT_PRECISION};
 use super::super::registered::{InferredType, Names, TypeCount};
+use super::meaning::Meaning;
 use crate::types::{SqlType, StructField};
-
-/// How many `$ref`s and choices may lead from one to the next.
-const LONGEST_WAY: usize = 64;
 
 /// The columns of a schema, or why it has none.
 pub(in super::super) fn infer(schema: &Json, names: Names) -> Result<InferredType, String> {
@@ -24,30 +22,6 @@ pub(in super::super) fn infer(schema: &Json, names: Names) -> Result<InferredTyp
     }
 }
 
-/// What a schema means that may be null, or stands somewhere else in the same text; `None` where it is a choice between
-/// several, or cannot be found.
-pub(super) fn branch<'a>(root: &'a Json, schema: &'a Json) -> Option<&'a Json> {
-    let mut schema = schema;
-    for _ in 0..LONGEST_WAY {
-        if let Some(reference) = schema.get("$ref").and_then(Json::as_str) {
-            schema = root.pointer(reference.strip_prefix('#')?)?;
-            continue;
-        }
-        let choices = ["oneOf", "anyOf", "allOf"]
-            .iter()
-            .find_map(|word| schema.get(word));
-        let Some(choices) = choices.and_then(Json::as_array) else {
-            return Some(schema);
-        };
-        let mut present = choices.iter().filter(|choice| choice["type"] != "null");
-        schema = present.next()?;
-        if present.next().is_some() {
-            return None;
-        }
-    }
-    None
-}
-
 struct Inference<'a> {
     root: &'a Json,
     names: Names,
@@ -60,21 +34,23 @@ impl<'a> Inference<'a> {
     /// The type; `None` where SQL has none.
     fn sql_type(&mut self, schema: &'a Json) -> Result<Option<SqlType>, String> {
         self.types.add_type(self.open.len())?;
-        let Some(schema) = branch(self.root, schema) else {
+        let Some(meaning) = Meaning::of(self.root, schema) else {
             return Ok(None);
         };
+        self.types.add_parts(meaning.parts)?;
         // Each place of the text is one schema.
-        let place = std::ptr::from_ref(schema);
+        let place = std::ptr::from_ref(meaning.schema);
         if self.open.contains(&place) {
             return Ok(None);
         }
         self.open.push(place);
-        let sql_type = self.inner_type(schema);
+        let sql_type = self.inner_type(&meaning);
         self.open.pop();
         sql_type
     }
 
-    fn inner_type(&mut self, schema: &'a Json) -> Result<Option<SqlType>, String> {
+    fn inner_type(&mut self, meaning: &Meaning<'a>) -> Result<Option<SqlType>, String> {
+        let schema = meaning.schema;
         let connect = schema["connect.type"].as_str();
         let logical = schema["title"]
             .as_str()
@@ -99,8 +75,8 @@ impl<'a> Inference<'a> {
             (Some("string"), Some("bytes")) => Some(SqlType::Bytes),
             (Some("string"), _) => Some(SqlType::String),
             (Some("array"), Some("map")) => {
-                let items = branch(self.root, &schema["items"]);
-                let part = |name| items.and_then(|items| items["properties"].get(name));
+                let items = Meaning::of(self.root, &schema["items"]);
+                let part = |name| items.as_ref().and_then(|items| items.member(name));
                 match (part("key"), part("value")) {
                     (Some(key), Some(value)) => {
                         let key = self.sql_type(key)?;
@@ -120,10 +96,9 @@ impl<'a> Inference<'a> {
                 Some(values) => self.map(Some(SqlType::String), values)?,
                 None => None,
             },
-            (Some("object"), _) => match schema["properties"].as_object() {
-                Some(properties) => self.structure(properties)?,
-                None => None,
-            },
+            (Some("object"), _) => self.structure(&meaning.members)?,
+            // What has members is an object, though it need not say so.
+            (None, _) if schema.get("type").is_none() => self.structure(&meaning.members)?,
             _ => None,
         })
     }
@@ -139,8 +114,8 @@ impl<'a> Inference<'a> {
         })
     }
 
-    fn structure(&mut self, properties: &'a Map<String, Json>) -> Result<Option<SqlType>, String> {
-        let mut members: Vec<(&String, &Json)> = properties.iter().collect();
+    fn structure(&mut self, members: &[(&'a String, &'a Json)]) -> Result<Option<SqlType>, String> {
+        let mut members = members.to_vec();
         // Those that say no place keep the one that they have.
         members.sort_by_key(|(_, schema)| schema["connect.index"].as_u64().unwrap_or(u64::MAX));
         let mut known = Vec::new();

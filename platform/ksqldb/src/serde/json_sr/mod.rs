@@ -6,6 +6,7 @@
 mod declaration;
 mod entries;
 mod inference;
+mod meaning;
 #[cfg(test)]
 mod tests;
 

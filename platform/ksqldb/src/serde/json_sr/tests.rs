@@ -72,6 +72,8 @@ fn maps_are_written_as_the_schema_has_them() {
         "M": {"type": "object", "connect.type": "map", "additionalProperties": {"type": "integer"}},
     }});
     assert_eq!(written(&others), r#"{"M":{"k":1}}"#);
+    let put_together = json!({"allOf": [{"type": "object"}, others]});
+    assert_eq!(written(&put_together), r#"{"M":{"k":1}}"#);
 }
 
 #[test]
@@ -89,6 +91,8 @@ fn columns_come_of_whatever_a_registry_holds() {
             "list": {"type": "array", "items": {"anyOf": [{"type": "boolean"}, {"type": "null"}]}},
             "any": {},
             "either": {"oneOf": [{"type": "string"}, {"type": "integer"}]},
+            "or": {"type": ["string", "integer"]},
+            "or_object": {"type": ["string", "object"], "properties": {"nr": {"type": "integer"}}},
         },
     });
     assert_eq!(
@@ -104,6 +108,53 @@ fn columns_come_of_whatever_a_registry_holds() {
     ] {
         assert!(inferred(&nothing).is_err(), "{nothing}");
     }
+}
+
+/// What has to hold besides narrows a value or gives an object more members; it takes no column away.
+#[test]
+fn what_is_put_together_is_one_type() {
+    let schema = json!({
+        "allOf": [{"$ref": "#/$defs/named"}, {"if": {"required": ["nr"]}, "then": {"required": ["name"]}}],
+        "$defs": {
+            "door": {"type": "object", "properties": {"nr": {"type": "integer"}, "name": {"type": "integer"}}},
+            "named": {"allOf": [{"$ref": "#/$defs/door"}, {"properties": {"name": {"type": "string"}}}]},
+        },
+        "properties": {
+            "house": {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "boolean"}},
+                      "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
+            "short": {"type": "string", "allOf": [{"minLength": 1}, {"maxLength": 3}]},
+            "word": {"type": "string", "oneOf": [{"const": "a"}, {"const": "b"}]},
+            "whole": {"allOf": [{"minimum": 1}, {"type": "integer", "connect.type": "int32"}]},
+            "maybe": {"connect.index": 0, "oneOf": [{"type": "null"}, {"$ref": "#/$defs/named"}]},
+            "again": {"$ref": "#"},
+        },
+        "type": "object",
+    });
+    assert_eq!(
+        inferred(&schema).as_deref(),
+        Ok(
+            "MAYBE STRUCT<`NR` BIGINT, `NAME` STRING>, HOUSE STRUCT<`A` STRING, `B` BOOLEAN>, SHORT STRING, WORD STRING, \
+             WHOLE INTEGER, NR BIGINT, NAME STRING"
+        )
+    );
+    // Each part counts once, however many ways lead to it.
+    let mut definitions = serde_json::Map::new();
+    definitions.insert("d0".to_owned(), json!({"properties": {"a": {"type": "string"}}}));
+    for depth in 1..25 {
+        let inner = json!({"$ref": format!("#/$defs/d{}", depth - 1)});
+        definitions.insert(format!("d{depth}"), json!({"allOf": [inner, inner]}));
+    }
+    let schema = json!({"$defs": definitions, "$ref": "#/$defs/d24"});
+    assert_eq!(inferred(&schema).as_deref(), Ok("A STRING"));
+    // Looking at many of them again and again is refused.
+    let parts: Vec<Json> = (0..1_000).map(|_| json!({"minProperties": 1})).collect();
+    let members: serde_json::Map<String, Json> = (0..100)
+        .map(|number| (format!("m{number}"), json!({"$ref": "#/$defs/many"})))
+        .collect();
+    let schema = json!({"$defs": {"many": {"properties": {"a": {"type": "string"}}, "allOf": parts}},
+        "type": "object", "properties": members});
+    let error = inferred(&schema).unwrap_err();
+    assert!(error.contains("more than 20000 types"), "{error}");
 }
 
 #[test]

@@ -272,7 +272,7 @@ fn words_that_are_not_reserved_are_names() {
         parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
     }
     for reserved in [
-        "values", "size", "table", "topic", "stream", "streams", "query", "end", "list", "to", "window",
+        "values", "size", "table", "topic", "stream", "streams", "query", "end", "list", "to", "window", "at",
     ] {
         assert!(
             parse_expression(&format!("{reserved} = 1")).is_err(),
