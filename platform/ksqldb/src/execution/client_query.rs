@@ -2,7 +2,7 @@
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::bounds::MOST_STATEMENTS;
+use super::bounds::{MOST_STATEMENTS, in_place};
 use super::catalog::Catalog;
 use super::executor::{Executor, Request, session};
 use super::failure::{ErrorCode, Failure, Refusal};
@@ -90,8 +90,9 @@ impl Executor {
                     Extent::WhatIsThere
                 };
                 let settings = properties::of_plan(&session.properties);
-                let plan = plan::plan_query_with(&catalog.metastore, &query, Purpose::Push, settings)
-                    .map_err(|error| Refusal::from(error).failure(&parsed.text))?;
+                let plan =
+                    in_place(|| plan::plan_query_with(&catalog.metastore, &query, Purpose::Push, settings));
+                let plan = plan.map_err(|error| Refusal::from(error).failure(&parsed.text))?;
                 if !query.joins.is_empty() {
                     let topics = self.topics(&parsed.text).await?;
                     check_copartitioned(&query, &plan, &topics)
@@ -161,7 +162,7 @@ impl Executor {
             scans: enabled("ksql.query.pull.table.scan.enabled"),
             ranges: enabled("ksql.query.pull.range.scan.enabled"),
         };
-        let plan = plan::plan_pull(source, query, settings).map_err(|mut error| {
+        let plan = in_place(|| plan::plan_pull(source, query, settings)).map_err(|mut error| {
             // As the real server says it: the whole statement once more.
             if error.message.starts_with("Error in WHERE expression") {
                 error.message = format!("{}\nStatement: {text}", error.message);

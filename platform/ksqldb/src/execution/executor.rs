@@ -10,7 +10,7 @@ use tokio::sync::{MutexGuard, Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::bounds::{Answers, MOST_STATEMENTS, MOST_TEXT_AT_A_TIME, Patience};
+use super::bounds::{Answers, MOST_STATEMENTS, MOST_TEXT_AT_A_TIME, Patience, in_place};
 use super::catalog::{Catalog, Change, Circumstances, Decision};
 use super::entity::{Answer, Entity};
 use super::failure::{ErrorCode, Failure, Refusal};
@@ -298,7 +298,7 @@ impl Executor {
                     is_replay: false,
                     topics: topics.as_ref(),
                 };
-                if let Some(decision) = catalog.decide(&completed.statement, circumstances) {
+                if let Some(decision) = in_place(|| catalog.decide(&completed.statement, circumstances)) {
                     let failed = |refusal: Refusal| refusal.failure_of(&parsed.text, &completed.text);
                     let decision = decision.map_err(failed)?;
                     if let Decision::Change(change) = decision {
@@ -376,7 +376,7 @@ impl Executor {
             is_replay: false,
             topics: topics.as_ref(),
         };
-        let entity = match catalog.decide(&parsed.statement, circumstances) {
+        let entity = match in_place(|| catalog.decide(&parsed.statement, circumstances)) {
             Some(decision) => match decision.map_err(|refusal| refusal.failure_of(written, &parsed.text))? {
                 Decision::Unneeded(message) => {
                     return Ok(Some(Answer::new(written, Entity::Warning { message })));

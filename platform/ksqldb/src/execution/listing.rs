@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use super::bounds::in_place;
 use super::catalog::{Catalog, upper};
 use super::entity::{
     Entity, FieldInfo, FunctionArgument, FunctionName, FunctionSignature, QueryDescription, QueryError,
@@ -439,7 +440,9 @@ impl View<'_> {
                     .into());
             }
         };
-        Ok(plan::plan_query(&self.catalog.metastore, query, purpose)?)
+        Ok(in_place(|| {
+            plan::plan_query(&self.catalog.metastore, query, purpose)
+        })?)
     }
 }
 

@@ -6,6 +6,7 @@
 use super::inputs::Inputs;
 use super::pipeline::Windowing;
 use super::qualify::qualified;
+use super::source::check_count;
 use super::windowing::windowing;
 use super::{PlanError, Purpose, Settings, Stage};
 use crate::aggregates::{self, Aggregate, Unfit};
@@ -18,6 +19,9 @@ use crate::syntax::ast::{
 };
 use crate::types::SqlType;
 use crate::value::Value;
+
+/// How many different aggregate functions a query may call. Each call is compared with every other.
+const MOST_CALLS: usize = 1_000;
 
 const BOUNDS: [&str; 2] = ["WINDOWSTART", "WINDOWEND"];
 
@@ -408,6 +412,7 @@ impl<'a> Splitter<'a> {
                     }
                 }
                 all @ SelectItem::All { .. } => {
+                    check_count(lonely.len())?;
                     for column in self.inputs.declared() {
                         if !self.groups.iter().any(|group| group.place == column) {
                             lonely.push(self.inputs.scope.columns[column].name.clone());
@@ -495,6 +500,11 @@ impl<'a> Splitter<'a> {
         let written = text(&qualified(call, &self.inputs.scope));
         if let Some(known) = self.calls.iter().find(|known| known.written == written) {
             return Ok(known.place);
+        }
+        if self.calls.len() == MOST_CALLS {
+            return Err(PlanError::new(format!(
+                "A query calls at most {MOST_CALLS} different aggregate functions."
+            )));
         }
         let mut typed = Vec::new();
         let mut literals = Vec::new();

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::registered::encoders;
-use super::timestamps::TimeReading;
 use super::{PlanError, Stage};
 use crate::expression::{Scope, base_name, cast_between, compile, decimal_of, text, text_of};
 use crate::metastore::Source;
@@ -117,11 +116,10 @@ fn insert(target: &Source, statement: &InsertValues, now: i64) -> Result<Inserti
         };
         row[place] = value_of(expression, &columns[place])?;
     }
-    record(target, row, timestamp, filled.contains(&"ROWTIME"), now)
+    record(target, row, timestamp)
 }
 
-/// The record that a row of JSON (`/inserts-stream`) is in `target`'s topic. `now` (milliseconds) is its time unless a
-/// column is.
+/// The record that a row of JSON (`/inserts-stream`) is in `target`'s topic. `now` (milliseconds) is its time.
 pub(crate) fn insert_json(target: &Source, json: &[u8], now: i64) -> Result<Insertion, PlanError> {
     check_target(target)?;
     let columns = target.schema.columns.iter().enumerate();
@@ -136,17 +134,11 @@ pub(crate) fn insert_json(target: &Source, json: &[u8], now: i64) -> Result<Inse
     if presence.map_err(|error| PlanError::new(error.reason))? == Presence::Null {
         return Err(PlanError::new("a row is an object"));
     }
-    record(target, row, now, false, now)
+    record(target, row, now)
 }
 
-/// The record of a row.
-fn record(
-    target: &Source,
-    row: Vec<Value>,
-    mut timestamp: i64,
-    is_timed: bool,
-    now: i64,
-) -> Result<Insertion, PlanError> {
+/// The record of a row. Its time is no column's, also where the source has a `TIMESTAMP`: that is for those who read it.
+fn record(target: &Source, row: Vec<Value>, timestamp: i64) -> Result<Insertion, PlanError> {
     let columns = &target.schema.columns;
     if target.kind == SourceKind::Table {
         let keys = columns
@@ -163,14 +155,6 @@ fn record(
                 missing.join(", ")
             )));
         }
-    }
-    if let Some(column) = &target.timestamp
-        && !is_timed
-        && let Some(place) = target.schema.position(&column.column)
-        && !row[place].is_null()
-    {
-        // Whether the column can be read as a time is up to the queries that read it.
-        timestamp = TimeReading::of(column)?.read(&row[place]).unwrap_or(now);
     }
     if timestamp < 0 {
         return Err(PlanError::new(format!("ROWTIME is negative: {timestamp}")));

@@ -3,6 +3,7 @@
 use super::aggregation::{Aggregation, Group};
 use super::inputs::{Input, Inputs, JoinMethod};
 use super::qualify::qualified;
+use super::source::check_count;
 use super::{PlanError, Purpose, Stage};
 use crate::expression::{Expr, Typed, base_name, compile, text, untyped_null};
 use crate::syntax::ast::{Expression, ExpressionKind, Literal, Query, SelectItem};
@@ -238,10 +239,10 @@ pub(super) fn items(
                         Some((candidate, expression, sql_type))
                     });
                     for (candidate, expression, sql_type) in computed {
-                        let used = items.iter().chain(&expanded).map(|item| item.name.clone());
-                        let used: Vec<_> = used.collect();
+                        let is_used =
+                            |name: &str| items.iter().chain(&expanded).any(|item| item.name == name);
                         let item = Item {
-                            name: names.named(expression, &used),
+                            name: names.named(expression, is_used),
                             sql_type: sql_type.clone(),
                             expr: candidate.expr.clone(),
                             text: text(expression),
@@ -251,6 +252,7 @@ pub(super) fn items(
                     }
                 }
                 items.extend(expanded);
+                check_count(items.len())?;
             }
             SelectItem::AllFields { base, .. } => {
                 let SelectItem::AllFields { base: evaluated, .. } = evaluated else {
@@ -278,6 +280,7 @@ pub(super) fn items(
                     };
                     items.push(item);
                 }
+                check_count(items.len())?;
             }
             SelectItem::Expression { expression, alias } => {
                 let SelectItem::Expression {
@@ -378,19 +381,17 @@ impl<'a> Names<'a> {
     }
 
     fn of(&mut self, expression: &Expression, items: &[Item]) -> String {
-        let used: Vec<_> = items.iter().map(|item| item.name.clone()).collect();
-        self.named(expression, &used)
+        self.named(expression, |name| items.iter().any(|item| item.name == name))
     }
 
-    /// The name of an expression, where these are taken by the items before it.
-    pub(super) fn named(&mut self, expression: &Expression, used: &[String]) -> String {
+    /// The name of an expression; `is_used` tells what is taken by the items before it.
+    pub(super) fn named(&mut self, expression: &Expression, is_used: impl Fn(&str) -> bool) -> String {
         match &expression.kind {
             ExpressionKind::Column { source, name } => match source {
                 Some(source) if self.is_ambiguous(name) => format!("{source}_{name}"),
                 _ => name.clone(),
             },
             ExpressionKind::Field { field, .. } => {
-                let is_used = |name: &str| used.iter().any(|other| other == name);
                 if !is_used(field) {
                     return field.clone();
                 }

@@ -65,14 +65,16 @@ pub(crate) fn written_out(metastore: &Metastore, query: &Query) -> Query {
     for item in &mut written.select {
         match item {
             SelectItem::Expression { expression, alias } => {
-                let name = alias.take().unwrap_or_else(|| names.named(expression, &used));
+                let name = alias.take().unwrap_or_else(|| {
+                    names.named(expression, |name| used.iter().any(|other| other == name))
+                });
                 used.push(name.clone());
                 *alias = Some(name);
                 qualify(expression, &inputs.scope, &[]);
             }
             SelectItem::AllFields { base, .. } => {
                 for field in fields_of(base, &inputs.scope) {
-                    used.push(names.named(&field, &used));
+                    used.push(names.named(&field, |name| used.iter().any(|other| other == name)));
                 }
                 qualify(base, &inputs.scope, &[]);
             }

@@ -146,7 +146,7 @@ fn contains_map(sql_type: &SqlType) -> bool {
 }
 
 /// Whether a source may have so many columns.
-fn check_count(columns: usize) -> Result<(), PlanError> {
+pub(super) fn check_count(columns: usize) -> Result<(), PlanError> {
     if columns > MOST_COLUMNS {
         return Err(PlanError::new(format!(
             "A stream or table has at most {MOST_COLUMNS} columns, not {columns}."

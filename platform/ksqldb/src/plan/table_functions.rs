@@ -8,6 +8,9 @@ use crate::functions::table::CUBE;
 use crate::syntax::ast::{Expression, ExpressionKind, SelectItem};
 use crate::types::SqlType;
 
+/// How many table functions a query may call.
+const MOST_CALLS: usize = 100;
+
 /// A projection without its table functions.
 pub(super) struct Split {
     /// The projection's items, a column in the place of each call.
@@ -61,6 +64,11 @@ impl Calls<'_> {
                 if let Some(inner) = arguments.iter().find_map(call_within) {
                     return Err(PlanError::new(format!(
                         "Table functions cannot be nested: `{function}`(`{inner}`())"
+                    )));
+                }
+                if self.tables.len() == MOST_CALLS {
+                    return Err(PlanError::new(format!(
+                        "A query calls at most {MOST_CALLS} table functions."
                     )));
                 }
                 let (expr, sql_type) = self.list(function, arguments)?;

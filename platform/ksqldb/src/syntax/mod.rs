@@ -3,7 +3,7 @@
 //! [`parse`] reads a script; [`split`] only cuts it into statements, which is what a caller needs
 //! that substitutes session variables ([`variables`]) between one statement and the next.
 //! [`format_statement`] gives the canonical text of a tree, and `parse` reads that text back to the
-//! same tree.
+//! same tree. [`same_definition`] tells whether a server wrote down what was submitted to it.
 
 pub mod ast;
 mod children;
@@ -15,6 +15,7 @@ mod masked;
 mod parser;
 #[cfg(test)]
 mod round_trip;
+mod same;
 mod token;
 pub mod variables;
 
@@ -22,6 +23,7 @@ pub use error::{SyntaxError, SyntaxFault};
 pub use format::{format_expression, format_identifier, format_statement, format_type};
 pub(crate) use masked::without_settings;
 pub use parser::{NamedTypes, parse, parse_expression, parse_statement, parse_statement_with, parse_type};
+pub use same::same_definition;
 
 use ast::Position;
 use token::TokenKind;

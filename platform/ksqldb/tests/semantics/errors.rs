@@ -271,3 +271,47 @@ fn absurd_decimals_are_refused() {
         assert!(error.to_lowercase().contains("decimal"), "{sql_type}: {error}");
     }
 }
+
+/// What a statement lists is compared with all else that it lists: a short statement must not take hours.
+#[test]
+fn what_a_query_comes_to_has_bounds() {
+    let columns: Vec<String> = (0..400).map(|column| format!("c{column} int")).collect();
+    let mut world = World::of(&format!(
+        "create stream wide ({}) with (kafka_topic='w', value_format='json');
+         create stream lists (l array<int>, a int) with (kafka_topic='l', value_format='json');",
+        columns.join(", ")
+    ));
+    let repeated = |item: fn(usize) -> String, count| (0..count).map(item).collect::<Vec<_>>().join(", ");
+    for (statement, message) in [
+        (
+            format!(
+                "select {} from wide emit changes;",
+                repeated(|_| "*".to_owned(), 4_000)
+            ),
+            "A stream or table has at most 4000 columns, not 4400.",
+        ),
+        (
+            format!(
+                "select {}, count(*) from wide group by c0 emit changes;",
+                repeated(|_| "*".to_owned(), 3_999)
+            ),
+            "A stream or table has at most 4000 columns, not 4389.",
+        ),
+        (
+            format!(
+                "select {} from lists emit changes;",
+                repeated(|number| format!("explode(l) as c{number}"), 101)
+            ),
+            "A query calls at most 100 table functions.",
+        ),
+        (
+            format!(
+                "select l, {} from lists group by l emit changes;",
+                repeated(|number| format!("sum(a + {number}) as c{number}"), 1_001)
+            ),
+            "A query calls at most 1000 different aggregate functions.",
+        ),
+    ] {
+        assert_eq!(world.error(&statement), message);
+    }
+}

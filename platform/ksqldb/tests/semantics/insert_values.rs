@@ -86,3 +86,19 @@ fn text_is_read_as_the_base64_of_bytes() {
         "{error}"
     );
 }
+
+/// A record's time is that of the insertion; a source's own time is for those who read it.
+#[test]
+fn a_column_of_times_is_no_records_time() {
+    let mut world = World::of(
+        "create stream timed (ts bigint) with (kafka_topic='t', value_format='json', timestamp='ts');
+         create stream plain (ts bigint) with (kafka_topic='t', value_format='json');
+         create stream a as select * from timed;
+         create stream b as select * from plain;",
+    );
+    world
+        .execute("insert into timed values (5);")
+        .expect("a good insert");
+    assert_eq!(world.written_to("A"), [r#"null|{"TS":5}@5"#]);
+    assert_eq!(world.written_to("B"), [r#"null|{"TS":5}@1000"#]);
+}

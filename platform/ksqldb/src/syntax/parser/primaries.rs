@@ -3,6 +3,8 @@
 //! These functions call one another for every level of nesting. Few `?` in each keep their frames, and
 //! so the depth that a stack holds, in bounds.
 
+use std::collections::HashMap;
+
 use super::super::ast::{Expression, ExpressionKind, Literal};
 use super::super::format_expression;
 use super::super::token::{Keyword, TokenKind, takes_unit_first};
@@ -65,11 +67,10 @@ impl Parser<'_> {
                 Ok((key, parser.inner()?))
             },
         )?;
-        let repeated = entries.iter().enumerate().find_map(|(place, (key, value))| {
-            let earlier = entries[..place]
-                .iter()
-                .find(|(other, _)| other.kind == key.kind)?;
-            Some((key, value, &earlier.1))
+        let mut known = HashMap::with_capacity(entries.len());
+        let repeated = entries.iter().find_map(|(key, value)| {
+            let earlier = known.insert(format_expression(key), value)?;
+            Some((key, value, earlier))
         });
         if let Some((key, value, earlier)) = repeated {
             let key_text = format_expression(key);

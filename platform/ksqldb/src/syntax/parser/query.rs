@@ -1,16 +1,24 @@
 //! `SELECT`: projection, sources, joins, windows and what follows.
 
 use super::super::ast::{
-    AliasedSource, Emit, Expression, Join, JoinKind, Query, SelectItem, Window, WindowKind, Within,
+    AliasedSource, Emit, Expression, Join, JoinKind, Position, Query, SelectItem, Window, WindowKind, Within,
 };
 use super::super::token::{Keyword, TokenKind};
 use super::{Expected, Parser, Result};
+
+/// How many items a projection may have: as many as a stream may have columns. Each is compared with every other.
+const MOST_ITEMS: usize = 4_000;
+/// How many expressions a query may be grouped or partitioned by.
+const MOST_KEYS: usize = 100;
+/// How many joins a query may have.
+const MOST_JOINS: usize = 100;
 
 impl Parser<'_> {
     pub(super) fn query(&mut self) -> Result<Query> {
         let position = self.peek().position;
         self.expect_keyword(Keyword::Select)?;
         let select = self.comma_separated(Self::select_item)?;
+        self.at_most(MOST_ITEMS, select.len(), position, "items in a SELECT")?;
         if !self.accept_keyword(Keyword::From) {
             return Err(self.mismatch(Expected::Exactly("{',', 'FROM'}")));
         }
@@ -18,6 +26,7 @@ impl Parser<'_> {
         let mut joins = Vec::new();
         while let Some(kind) = self.join_kind()? {
             joins.push(self.join(kind)?);
+            self.at_most(MOST_JOINS, joins.len(), position, "joins in a query")?;
         }
         let window = if self.accept_keyword(Keyword::Window) {
             Some(self.window()?)
@@ -26,7 +35,14 @@ impl Parser<'_> {
         };
         let filter = self.clause(&[Keyword::Where])?;
         let group_by = self.grouping(&[Keyword::Group, Keyword::By])?;
+        self.at_most(MOST_KEYS, group_by.len(), position, "expressions to group by")?;
         let partition_by = self.grouping(&[Keyword::Partition, Keyword::By])?;
+        self.at_most(
+            MOST_KEYS,
+            partition_by.len(),
+            position,
+            "expressions to partition by",
+        )?;
         let having = self.clause(&[Keyword::Having])?;
         let emit = self.emit()?;
         let limit = if self.accept_keyword(Keyword::Limit) {
@@ -47,6 +63,14 @@ impl Parser<'_> {
             limit,
             position,
         })
+    }
+
+    /// Refuses what would take the planner too long.
+    fn at_most(&self, most: usize, count: usize, position: Position, what: &str) -> Result<()> {
+        if count > most {
+            return Err(self.error_at(position, format!("there are more than {most} {what}")));
+        }
+        Ok(())
     }
 
     fn select_item(&mut self) -> Result<SelectItem> {

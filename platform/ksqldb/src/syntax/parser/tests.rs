@@ -621,3 +621,48 @@ fn long_chains_are_not_deep() {
     let error = parse_expression(&chain(5_000)).unwrap_err();
     assert_eq!(error.message, "the expression chains more than 120 operators");
 }
+
+/// Each item is compared with every other: what fits into a statement would take hours.
+#[test]
+fn what_a_query_may_list_has_bounds() {
+    let list = |count: usize, item: &str| vec![item; count].join(", ");
+    for (count, more, what) in [
+        (4_000, "SELECT {} FROM s EMIT CHANGES;", "items in a SELECT"),
+        (
+            100,
+            "SELECT COUNT(*) FROM s GROUP BY {} EMIT CHANGES;",
+            "expressions to group by",
+        ),
+        (
+            100,
+            "SELECT * FROM s PARTITION BY {} EMIT CHANGES;",
+            "expressions to partition by",
+        ),
+    ] {
+        let of = |count| parse(&more.replace("{}", &list(count, "a + 1")));
+        assert!(of(count).is_ok(), "{what}");
+        let told = of(count + 1).unwrap_err().message;
+        assert_eq!(told, format!("there are more than {count} {what}"));
+    }
+    let joined = |count| {
+        let joins = " JOIN t WITHIN 1 HOUR ON s.a = t.a".repeat(count);
+        parse(&format!("SELECT * FROM s{joins} EMIT CHANGES;"))
+    };
+    assert!(joined(100).is_ok());
+    assert_eq!(
+        joined(101).unwrap_err().message,
+        "there are more than 100 joins in a query"
+    );
+}
+
+#[test]
+fn a_map_of_many_entries_is_read_at_once() {
+    let entries: Vec<String> = (0..20_000).map(|key| format!("'k{key}' := {key}")).collect();
+    let map = |entries: &[String]| parse_expression(&format!("MAP({})", entries.join(", ")));
+    assert!(map(&entries).is_ok());
+    let repeated = [&entries[..], &["'k7' := 8".to_owned()]].concat();
+    assert_eq!(
+        map(&repeated).unwrap_err().message,
+        "Multiple entries with same key: 'k7'=8 and 'k7'=7"
+    );
+}
