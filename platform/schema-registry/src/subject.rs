@@ -1,17 +1,18 @@
 //! Subjects, and the contexts that keep them apart: `:.context:subject`, or a plain name in the default context.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// The context of a plain name.
 pub(crate) const DEFAULT_CONTEXT: &str = ".";
 /// Names that stand for something else.
 const RESERVED: [&str; 2] = ["__GLOBAL", "__EMPTY"];
 
-/// A subject, qualified with its context.
+/// A subject, qualified with its context. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Subject {
     /// As it is shown and stored.
-    qualified: String,
+    qualified: Arc<str>,
     /// Where the name begins.
     name_at: usize,
 }
@@ -21,16 +22,16 @@ impl Subject {
     pub(crate) fn new(spelled: &str) -> Self {
         match split(spelled) {
             Some((DEFAULT_CONTEXT, name)) => Self {
-                qualified: name.to_owned(),
+                qualified: name.into(),
                 name_at: 0,
             },
             Some((context, _)) => Self {
                 // A colon, the context, and a colon.
                 name_at: context.len() + 2,
-                qualified: spelled.to_owned(),
+                qualified: spelled.into(),
             },
             None => Self {
-                qualified: spelled.to_owned(),
+                qualified: spelled.into(),
                 name_at: 0,
             },
         }
@@ -101,7 +102,7 @@ impl Prefix {
         let spelled = spelled.unwrap_or(if context == DEFAULT_CONTEXT { ":*:" } else { "" });
         match spelled.strip_prefix(":*:") {
             Some(name) => Self::Anywhere(name.to_owned()),
-            None => Self::Qualified(Subject::within(spelled, context).qualified),
+            None => Self::Qualified(Subject::within(spelled, context).qualified.to_string()),
         }
     }
 

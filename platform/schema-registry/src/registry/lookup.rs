@@ -113,8 +113,8 @@ impl Registry {
         let subjects = state.subjects().filter(|(subject, versions)| {
             let counts = match deleted {
                 // Those that nobody can use any more.
-                Deleted::Only => versions.values().all(|stored| stored.is_deleted),
-                deleted => versions.values().any(|stored| deleted.includes(stored)),
+                Deleted::Only => versions.iter().all(|stored| stored.is_deleted),
+                deleted => versions.iter().any(|stored| deleted.includes(stored)),
             };
             counts && prefix.matches(subject)
         });
@@ -228,7 +228,7 @@ impl Registry {
         let subjects = state.subjects().filter(|(subject, _)| prefix.matches(subject));
         let versions = subjects.flat_map(|(_, versions)| {
             let mut versions: Vec<&Stored> = versions
-                .values()
+                .iter()
                 .filter(|stored| deleted.includes(stored))
                 .collect();
             if latest_only {

@@ -119,7 +119,18 @@ impl Log {
         let admin: AdminClient<DefaultClientContext> = self.client_config.create()?;
         let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
         let admin = Arc::new(admin);
-        let asking = Arc::clone(&admin);
+        let looked = self.look_at_topic(&admin, &options).await;
+        // The client waits a tenth of a second for its thread when it goes; nobody else has to.
+        std::thread::spawn(move || drop(admin));
+        looked
+    }
+
+    async fn look_at_topic(
+        &self,
+        admin: &Arc<AdminClient<DefaultClientContext>>,
+        options: &AdminOptions,
+    ) -> Result<(), LogError> {
+        let asking = Arc::clone(admin);
         let metadata =
             tokio::task::spawn_blocking(move || asking.inner().fetch_metadata(None, REQUEST_TIMEOUT))
                 .await
@@ -129,7 +140,7 @@ impl Log {
             let brokers = i32::try_from(metadata.brokers().len()).unwrap_or(MOST_REPLICAS);
             let replicas = TopicReplication::Fixed(brokers.clamp(1, MOST_REPLICAS));
             let topic = NewTopic::new(&self.topic, 1, replicas).set("cleanup.policy", "compact");
-            for created in admin.create_topics([&topic], &options).await? {
+            for created in admin.create_topics([&topic], options).await? {
                 match created {
                     Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                     Err((_, code)) => {
@@ -150,7 +161,7 @@ impl Log {
             return Err(unusable(format!("has {} partitions", found.partitions().len())));
         }
         let described = admin
-            .describe_configs([&ResourceSpecifier::Topic(&self.topic)], &options)
+            .describe_configs([&ResourceSpecifier::Topic(&self.topic)], options)
             .await?;
         for resource in described {
             let resource = resource.map_err(|code| LogError::Away(code.to_string()))?;

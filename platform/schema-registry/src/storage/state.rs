@@ -19,11 +19,41 @@ pub(crate) struct Stored {
     pub(crate) hash: Hash,
 }
 
+/// The versions of a subject, in their order. Most subjects have few: a list takes a tenth of a tree.
+#[derive(Debug, Default)]
+pub(crate) struct Versions(Vec<Stored>);
+
+impl Versions {
+    fn place(&self, version: u32) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&version, |stored| stored.version)
+    }
+
+    fn get(&self, version: u32) -> Option<&Stored> {
+        self.place(version).ok().map(|place| &self.0[place])
+    }
+
+    fn put(&mut self, stored: Stored) {
+        match self.place(stored.version) {
+            Ok(place) => self.0[place] = stored,
+            Err(place) => self.0.insert(place, stored),
+        }
+    }
+
+    fn remove(&mut self, version: u32) -> Option<Stored> {
+        self.place(version).ok().map(|place| self.0.remove(place))
+    }
+
+    /// Those of the subject, deleted ones too.
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Stored> {
+        self.0.iter()
+    }
+}
+
 /// The ids of one context.
 #[derive(Debug, Default)]
 struct Ids {
-    /// Who has an id; nobody any more for one that was given up.
-    holders: HashMap<u32, BTreeSet<(String, u32)>>,
+    /// Who has an id, in order; nobody any more for one that was given up.
+    holders: HashMap<u32, Vec<(Subject, u32)>>,
     by_hash: HashMap<Hash, u32>,
     /// The largest id that was ever seen.
     last: u32,
@@ -32,7 +62,7 @@ struct Ids {
 /// Everything that is known.
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    subjects: BTreeMap<Subject, BTreeMap<u32, Stored>>,
+    subjects: BTreeMap<Subject, Versions>,
     ids: HashMap<String, Ids>,
     contexts: BTreeSet<String>,
     settings: HashMap<Option<String>, Settings>,
@@ -71,11 +101,8 @@ impl State {
             Record::Mode { subject, mode } => set(&mut self.modes, subject, mode),
             Record::DeleteSubject { subject, version } => {
                 let versions = self.subjects.get_mut(&Subject::new(&subject));
-                for stored in versions
-                    .into_iter()
-                    .flat_map(|versions| versions.range_mut(..=version))
-                {
-                    stored.1.is_deleted = true;
+                for stored in versions.into_iter().flat_map(|versions| &mut versions.0) {
+                    stored.is_deleted |= stored.version <= version;
                 }
             }
             Record::ClearSubject { subject } => {
@@ -108,13 +135,13 @@ impl State {
         };
         let hash = content.hash();
         let ids = self.ids.entry(subject.context().to_owned()).or_default();
-        let place = (record.subject.clone(), record.version);
+        let place = (subject.clone(), record.version);
         let other = ids
             .holders
             .get(&record.id)
             .and_then(|holders| holders.iter().find(|holder| **holder != place))
             .cloned();
-        let other = other.and_then(|(subject, version)| self.get(&Subject::new(&subject), version));
+        let other = other.and_then(|(subject, version)| self.get(&subject, version));
         let content = match other {
             Some(other) if other.hash == hash => Arc::clone(&other.content),
             // An id means one thing.
@@ -132,7 +159,10 @@ impl State {
         self.forget(&subject, record.version);
         let ids = self.ids.entry(subject.context().to_owned()).or_default();
         ids.last = ids.last.max(record.id);
-        ids.holders.entry(record.id).or_default().insert(place);
+        let holders = ids.holders.entry(record.id).or_default();
+        if let Err(at) = holders.binary_search(&place) {
+            holders.insert(at, place);
+        }
         // The smallest id is the one that is found, whatever a client imported afterwards.
         let found = ids.by_hash.entry(hash).or_insert(record.id);
         *found = (*found).min(record.id);
@@ -144,25 +174,22 @@ impl State {
             content,
             hash,
         };
-        self.subjects
-            .entry(subject)
-            .or_default()
-            .insert(record.version, stored);
+        self.subjects.entry(subject).or_default().put(stored);
     }
 
     fn forget(&mut self, subject: &Subject, version: u32) {
         let Some(versions) = self.subjects.get_mut(subject) else {
             return;
         };
-        let gone = versions.remove(&version);
-        if versions.is_empty() {
+        let gone = versions.remove(version);
+        if versions.0.is_empty() {
             self.subjects.remove(subject);
         }
         let (Some(gone), Some(ids)) = (gone, self.ids.get_mut(subject.context())) else {
             return;
         };
         if let Some(holders) = ids.holders.get_mut(&gone.id) {
-            holders.remove(&(subject.as_str().to_owned(), version));
+            holders.retain(|(holder, held)| (holder, *held) != (subject, version));
             if holders.is_empty() {
                 ids.holders.remove(&gone.id);
                 if ids.by_hash.get(&gone.hash) == Some(&gone.id) {
@@ -210,21 +237,21 @@ impl State {
 
     /// A version, deleted or not.
     pub(crate) fn get(&self, subject: &Subject, version: u32) -> Option<&Stored> {
-        self.subjects.get(subject)?.get(&version)
+        self.subjects.get(subject)?.get(version)
     }
 
     /// The versions of a subject, deleted ones too, in their order.
     pub(crate) fn versions(&self, subject: &Subject) -> impl DoubleEndedIterator<Item = &Stored> {
-        self.subjects.get(subject).into_iter().flat_map(BTreeMap::values)
+        self.subjects.get(subject).into_iter().flat_map(Versions::iter)
     }
 
     /// Every version, by subject.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Stored> {
-        self.subjects.values().flat_map(BTreeMap::values)
+        self.subjects.values().flat_map(Versions::iter)
     }
 
     /// The subjects, those with deleted versions only too, in their order.
-    pub(crate) fn subjects(&self) -> impl Iterator<Item = (&Subject, &BTreeMap<u32, Stored>)> {
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = (&Subject, &Versions)> {
         self.subjects.iter()
     }
 
@@ -232,7 +259,7 @@ impl State {
     pub(crate) fn with_id(&self, context: &str, id: u32) -> impl Iterator<Item = &Stored> {
         let holders = self.ids.get(context).and_then(|ids| ids.holders.get(&id));
         let holders = holders.into_iter().flatten();
-        holders.filter_map(|(subject, version)| self.get(&Subject::new(subject), *version))
+        holders.filter_map(|(subject, version)| self.get(subject, *version))
     }
 
     /// The id of a content.
