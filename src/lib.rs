@@ -32,7 +32,7 @@
 //! | [`client_properties`] | how a Kafka that wants TLS and a password is reached |
 //! | [`host_config`] | what the hosts monitor: the default, or the user's own |
 //! | [`state`] | a project's folder: lock, records, what it remembers |
-//! | [`shutdown`], [`lifeline`] | why a process should end: a signal, or its parent is gone |
+//! | [`shutdown`], [`parent_watch`] | why a process should end: a signal, or its parent is gone |
 //!
 //! # Invariants
 //! - Dependencies point one way: verbs → executing, asking, checking → engine trait, plan, stack, events. An
@@ -62,10 +62,10 @@ pub mod images;
 pub mod input_file;
 pub mod kafka;
 pub mod ksqldb;
-pub mod lifeline;
 pub mod link;
 pub mod listener;
 pub mod near_names;
+pub mod parent_watch;
 pub mod plan;
 pub mod ports;
 pub mod process;

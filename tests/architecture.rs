@@ -468,6 +468,16 @@ fn a_link_knows_no_fault() {
     );
 }
 
+/// How long something took is no matter of the wall clock, which may be set meanwhile.
+#[test]
+fn a_scenario_asks_one_clock() {
+    assert_absent(
+        &["src/scenario"],
+        &["Timestamp::now", "SystemTime::now"],
+        &["src/scenario/steady_clock.rs"],
+    );
+}
+
 #[test]
 fn nobody_depends_on_the_verbs() {
     assert_unknown(&["src"], &["crate::commands"], &["src/commands", "src/lib.rs"]);

@@ -2,8 +2,6 @@
 //! verbs, on a real ZooKeeper and a real broker, with ours in place of what is Confluent's alone
 //! (`scripts/real-images.sh`).
 
-#[path = "support/connections.rs"]
-mod connections;
 #[path = "support/docker.rs"]
 mod docker_support;
 #[path = "support/faulty_proxy.rs"]
@@ -13,15 +11,17 @@ mod killed_broker;
 #[path = "support/registry.rs"]
 mod registry;
 mod support;
+#[path = "support/system_calls.rs"]
+mod system_calls;
 
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use connections::{can_watch, watch};
 use docker_support::{DockerStack, docker, is_there, make_real_images};
 use registry::{Guard, Registry, registry_is_there};
 use support::eventually;
+use system_calls::{can_watch, connections_of};
 
 const SERVICES: [&str; 7] = [
     "zookeeper",
@@ -314,7 +314,7 @@ fn everything_comes_from_a_registry_once() {
     ] {
         let mut command = stack.command(arguments);
         command.env("OSQDEMO_REGISTRY", &registry.address);
-        let (output, addresses) = watch(&command);
+        let (output, addresses) = connections_of(&command);
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {stderr}");
         let strangers: Vec<&String> = addresses

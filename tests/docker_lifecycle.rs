@@ -67,6 +67,18 @@ fn the_whole_cycle_leaves_nothing() {
         let shown = docker(&["inspect", "--format", format, &stack.container(service)]).concat();
         assert_eq!(shown, format!("127.0.0.1 {}", 512 << 20), "{service}");
     }
+    // And confined, by what the daemon says.
+    for service in SERVICES {
+        let format = "{{json .HostConfig.CapDrop}} {{json .HostConfig.SecurityOpt}} {{.HostConfig.PidsLimit}} \
+                      {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.Privileged}}";
+        let shown = docker(&["inspect", "--format", format, &stack.container(service)]).concat();
+        let has_its_own_files = service.starts_with("host");
+        let expected = format!(
+            r#"["ALL"] ["no-new-privileges:true"] 1024 {} false"#,
+            !has_its_own_files
+        );
+        assert_eq!(shown, expected, "{service}");
+    }
 
     stack.succeed(&["down"]);
     stack.assert_nothing_runs();
@@ -181,6 +193,12 @@ fn a_paused_container_is_named_at_once_and_goes_on() {
         stack.succeed(&["up"]);
         assert_eq!((stack.id(service), stack.started_at(service)), before);
     }
+    // A restart needs nobody's permission to go on.
+    let before = stack.started_at("host2");
+    docker(&["pause", &stack.container("host2")]);
+    stack.succeed(&["restart", "host2"]);
+    assert_eq!(stack.service("host2", "state"), "running");
+    assert_ne!(stack.started_at("host2"), before);
 }
 
 #[test]

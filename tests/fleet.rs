@@ -310,7 +310,11 @@ fn a_machine_that_gets_the_package_sends_its_lines_over_tls_with_a_password() {
         lines.text().contains("  packaged  ")
     });
     signal(tail.id(), Signal::INT);
-    tail.wait().expect("it ends");
+    assert_eq!(
+        tail.wait().expect("it ends").code(),
+        Some(130),
+        "as `logs -f` does"
+    );
     drop(running);
     assert!(told(&["up", "--listen", "none"], 0).contains("up: "));
     stack.succeed(&["down", "--volumes"]);

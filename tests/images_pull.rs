@@ -1,8 +1,6 @@
 //! Images of registries through the real binary, a real Docker engine and a real registry: policies, the lock file,
 //! mirrors, archives, and no word to a network when everything is here.
 
-#[path = "support/connections.rs"]
-mod connections;
 #[path = "support/docker.rs"]
 mod docker_support;
 #[path = "support/faulty_proxy.rs"]
@@ -12,15 +10,17 @@ mod pulling;
 #[path = "support/registry.rs"]
 mod registry;
 mod support;
+#[path = "support/system_calls.rs"]
+mod system_calls;
 
 use std::fs;
 
-use connections::{can_watch, watch};
 use docker_support::docker;
 use faulty_proxy::Fault;
 use pulling::{Pulling, architecture, texts};
 use registry::layer;
 use support::{InTime, World};
+use system_calls::{can_watch, connections_of};
 
 #[test]
 fn what_is_there_is_not_asked_for_again() {
@@ -66,7 +66,7 @@ fn nobody_on_a_network_is_asked_when_everything_is_here() {
         &["doctor", "--engine", "docker"],
         &["up", "--engine", "docker", "--dry-run"],
     ] {
-        let (output, addresses) = watch(&pulling.command(arguments));
+        let (output, addresses) = connections_of(&pulling.command(arguments));
         let addresses: Vec<&str> = addresses
             .iter()
             .map(String::as_str)

@@ -114,6 +114,30 @@ fn hosts_monitor_what_the_user_says() {
     assert_eq!(stack.succeed(&["up", "--dry-run"]), "nothing to do\n");
 }
 
+/// Said before anything is written, not after a minute without rows.
+#[test]
+fn a_scenario_says_what_the_configuration_lacks() {
+    let stack = NativeStack::up();
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut document = default_document();
+    let schedule = document["source"]["schedule"]
+        .as_object_mut()
+        .expect("a schedule");
+    schedule.remove("open_files").expect("the query");
+    let own = folder.path().join("own.json");
+    fs::write(&own, document.to_string()).expect("a file");
+    let own = own.to_str().expect("a path");
+    up_with(&stack, own);
+    let refused = stack.world.run(&["scenario", "bigfile"]);
+    let says = format!("needs lines in the topic `open_files`, and `{own}` has no query `open_files`");
+    assert!(
+        refused.starts_with("exit code: 2\n") && refused.contains(&says),
+        "{refused}"
+    );
+    up_with(&stack, "default");
+    stack.succeed(&["scenario", "bigfile", "--size", "1M"]);
+}
+
 /// One of osqdemo's own by its name, and one of the user's from a folder.
 #[test]
 fn packs_are_added_by_name_and_their_topics_declared() {
@@ -157,6 +181,16 @@ fn packs_are_added_by_name_and_their_topics_declared() {
     assert!(
         missing.starts_with("exit code: 16\n") && missing.contains(&format!("hint: did you mean `{topic}`?")),
         "{missing}"
+    );
+    // The stream has the name that this topic's would have.
+    let taken = "pack_my_own_whose";
+    let makes_it =
+        format!("CREATE STREAM t (a INT) WITH (KAFKA_TOPIC='{taken}', PARTITIONS=1, VALUE_FORMAT='JSON');");
+    stack.succeed(&["ksql", &makes_it]);
+    let other = stack.world.run(&["ksql", "--declare", taken]);
+    assert!(
+        other.starts_with("exit code: 15\n") && other.contains(&format!("reads the topic `{topic}`")),
+        "{other}"
     );
     // What was added once is the project's.
     let up = stack.world.run(&["up"]);

@@ -355,6 +355,26 @@ fn an_osqueryd_that_was_found_and_is_gone_is_told() {
     let up = run(&UP);
     assert!(up.starts_with("exit code: 0") && !up.contains(&gone), "{up}");
 
+    // From a shell that does not find it, the hosts go on with it.
+    let running = || {
+        let processes = fs::read_dir("/proc").expect("the processes").flatten();
+        let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+        let program = osqueryd.display().to_string();
+        lines
+            .filter(|line| line.starts_with(format!("{program}\0").as_bytes()))
+            .count()
+    };
+    let before = running();
+    assert!(before > 0, "the hosts run it");
+    for verb in [&["restart", "host1"][..], &["up"]] {
+        let told = stack.world.run(verb);
+        assert!(
+            told.starts_with("exit code: 0") && !told.contains(&gone),
+            "{told}"
+        );
+        assert_eq!(running(), before, "{verb:?}");
+    }
+
     // A restart tells it each time; `up` replaces the hosts, and it is no news any more.
     fs::remove_file(&osqueryd).expect("the link");
     for (verb, is_told) in [

@@ -103,8 +103,33 @@ fn statements_queries_mistakes_and_the_way_out() {
     let stack = NativeStack::up();
     let mut terminal = Terminal::open(&stack, 80);
 
-    terminal.press("list\rstreams;\r");
+    terminal.press("list\r");
+    terminal.expect(" ...> ");
+    // Also in the midst of a statement, which then goes on.
+    terminal.press("help\r");
+    terminal.expect("Statements end with `;`");
+    terminal.expect(" ...> ");
+    terminal.press("streams;\r");
     terminal.expect("PRECISE_PROC");
+    terminal.expect("ksql> ");
+    terminal.press("LIST\r");
+    terminal.expect(" ...> ");
+    terminal.press("history\r");
+    terminal.expect("streams;");
+    terminal.expect(" ...> ");
+    terminal.press("quit\r");
+    assert_eq!(terminal.exit_code(), Some(0));
+    let mut terminal = Terminal::open(&stack, 80);
+
+    terminal.press("VERSION\r");
+    terminal.expect(", ksqlDB 7.9.8");
+    terminal.expect("ksql> ");
+
+    // A query without rows says after a moment what it waits for, and from where it reads.
+    let silent = "SELECT host FROM proc WHERE host = 'nobody' EMIT CHANGES;\r";
+    terminal.press(silent);
+    terminal.expect("waiting for new rows of `proc`, from now on");
+    terminal.press("\u{3}");
     terminal.expect("ksql> ");
 
     // A query without an end is ended by Ctrl-C, and the prompt goes on.
@@ -113,6 +138,10 @@ fn statements_queries_mistakes_and_the_way_out() {
     terminal.expect("ksql> ");
     terminal.press("SELECT host, name FROM proc EMIT CHANGES;\r");
     terminal.expect("host1");
+    terminal.press("\u{3}");
+    terminal.expect("ksql> ");
+    terminal.press(silent);
+    terminal.expect("the query has no row yet, from the oldest record of `proc` on");
     terminal.press("\u{3}");
     terminal.expect("ksql> ");
 

@@ -6,9 +6,10 @@ mod poller;
 #[path = "scenario/stack.rs"]
 mod stack;
 
-use std::time::Duration;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
-use osqdemo::events::Stage;
+use osqdemo::events::{Event, Listener, Stage, Warning};
 use osqdemo::exit_code::ExitCode;
 use osqdemo::ksqldb::Client;
 use osqdemo::ksqldb::session::Session;
@@ -16,6 +17,7 @@ use osqdemo::ksqldb::statement::Script;
 use osqdemo::scenario::bigfile::{self, Bigfile, Finished};
 use osqdemo::scenario::outcome::Verdict;
 use osqdemo::shutdown::Shutdown;
+use osqdemo::stack::{Endpoints, HttpService};
 use poller::Poller;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -135,6 +137,57 @@ async fn without_osquery_it_times_out_and_names_the_last_stage() {
          `write started`; `osquery line` did not come"
     );
     assert_eq!(host.files(), Vec::<String>::new());
+    stack.stop().await;
+}
+
+/// Keeps the warnings, and when they came.
+struct Warnings(Instant, Mutex<Vec<(Duration, Warning)>>);
+
+impl Listener for Warnings {
+    fn hear(&self, event: Event) {
+        if let Event::Warning(warning) = event {
+            self.1.lock().unwrap().push((self.0.elapsed(), warning));
+        }
+    }
+}
+
+/// Told soon, and not waited for as long as the rows may take.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ksqldb_that_refuses_connections_is_told_and_given_up() {
+    let stack = TestStack::start().await;
+    let host = LocalHost::new();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", nobody.local_addr().expect("its address"));
+    drop(nobody);
+    let endpoints = Endpoints {
+        ksqldb: HttpService::open(url.clone()),
+        ..stack.endpoints()
+    };
+    let bigfile = Bigfile {
+        host: osqdemo::stack::ServiceName::new("host2"),
+        host_identifier: "host2".to_owned(),
+        size: 4096,
+        timeout: 10 * DEADLINE,
+    };
+    let warnings = Warnings(Instant::now(), Mutex::default());
+    let shutdown = Shutdown::default();
+    let running = bigfile::run(&bigfile, &endpoints, &host, &warnings, &shutdown);
+    let finished = Box::pin(running).await;
+    let failure = finished.failure.expect("it cannot pass");
+    assert_eq!(failure.diagnosis().exit_code(), ExitCode::NotRunning);
+    let told = failure.to_string();
+    assert!(
+        told.starts_with(&format!("ksqlDB at {url} has not answered for 4")) && told.contains("refused"),
+        "{told}"
+    );
+    assert_eq!(finished.report.attempts, 0, "nothing was written");
+    let warnings = warnings.1.into_inner().unwrap();
+    let [(after, Warning::KsqldbAway { url: named, .. })] = &warnings[..] else {
+        panic!("{warnings:?}");
+    };
+    assert_eq!(named, &url);
+    // 2 s, on a machine that has other things to do.
+    assert!(*after < Duration::from_secs(20), "{after:?}");
     stack.stop().await;
 }
 

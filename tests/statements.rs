@@ -156,6 +156,18 @@ async fn what_is_left_out_is_osquery_itself_and_what_is_no_file() {
     for (pid, name) in [("1", "osqueryd"), ("2", "python"), ("3", "bash"), ("4", "head")] {
         hosts.process("host2", -2, pid, name).await;
     }
+    // Those of this pipeline, under the names that they have in a container and as processes: the original does not know
+    // them.
+    let own = [
+        ("5", "osqdemo-agent"),
+        ("6", "confluent.ext"),
+        ("7", "confluent-ext"),
+        ("8", "osqdemo"),
+    ];
+    for (pid, name) in own {
+        hosts.process("host2", -2, pid, name).await;
+        hosts.file("host2", -1, pid, &format!("/home/jay/{pid}")).await;
+    }
     hosts.file("host2", -1, "1", "/var/lib/database").await;
     hosts.file("host2", -1, "2", "/home/jay/notebook").await;
     hosts.file("host2", -1, "3", "/home/jay/script").await;
@@ -172,7 +184,8 @@ async fn what_is_left_out_is_osquery_itself_and_what_is_no_file() {
         .line("processes", "host2", -1, "added", json!({"pid": "4"}))
         .await;
     let (original, precise) = hosts.rows().await;
-    assert_eq!(original, set(&[]));
+    let of_own = own.map(|(pid, name)| format!("host2 /usr/bin/{name} /home/jay/{pid}"));
+    assert_eq!(original, set(&of_own.each_ref().map(String::as_str)));
     assert_eq!(
         precise,
         set(&[

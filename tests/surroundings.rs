@@ -23,8 +23,12 @@ fn completions() {
     }
 }
 
-/// What a shell is offered for the word behind these.
+/// What bash is offered for the word behind these.
 fn offered(world: &World, line: &[&str]) -> Vec<String> {
+    offered_to("bash", world, line)
+}
+
+fn offered_to(shell: &str, world: &World, line: &[&str]) -> Vec<String> {
     let words: Vec<&str> = ["--", "osqdemo"]
         .iter()
         .chain(line)
@@ -33,7 +37,7 @@ fn offered(world: &World, line: &[&str]) -> Vec<String> {
         .collect();
     let output = world
         .command(&words)
-        .env("COMPLETE", "bash")
+        .env("COMPLETE", shell)
         .env("_CLAP_COMPLETE_INDEX", (line.len() + 1).to_string())
         .env("_CLAP_IFS", "\n")
         .output()
@@ -68,8 +72,36 @@ fn a_shell_is_offered_what_there_is() {
     let hosts = has(&["exec"], &["host1", "host2"]);
     assert!(!hosts.iter().any(|host| host == "broker"), "{hosts:?}");
     has(&["scenario", "bigfile", "--host"], &["host1", "host2"]);
+    has(&["up", "--with"], &["connect"]);
+    has(&["fault", "set", "partition"], &["host1", "ksqldb-server"]);
     world.run(&FAKE);
     has(&["--project"], &["osqdemo"]);
+    // Each shell has a way of its own to write a word with what it means.
+    for shell in ["bash", "zsh", "fish"] {
+        let offered = offered_to(shell, &world, &["exec"]);
+        let is_host = |word: &String| word.split([':', '\t']).next() == Some("host2");
+        assert!(offered.iter().any(is_host), "{shell}: {offered:?}");
+    }
+}
+
+/// Where cargo puts what it builds elsewhere, `make` takes it from there.
+#[test]
+fn make_looks_where_cargo_builds() {
+    for goal in ["install", "demo"] {
+        let make = Command::new("make")
+            .args(["--dry-run", goal, "PREFIX=/nowhere"])
+            .env("CARGO_TARGET_DIR", "/elsewhere/target")
+            .env_remove("MAKEFLAGS")
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .expect("make runs");
+        let told = String::from_utf8_lossy(&make.stdout);
+        assert!(
+            told.contains("/elsewhere/target/release/osqdemo"),
+            "{goal}: {told}"
+        );
+        assert!(!told.contains(" target/release"), "{goal}: {told}");
+    }
 }
 
 #[test]

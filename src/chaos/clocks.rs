@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 use super::error::ChaosError;
-use crate::link::between;
+use crate::link::insertion;
 use crate::plan::ServiceSpec;
 use crate::stack::ServiceName;
 use crate::state::{ProjectFolder, StateError, private_folder};
@@ -16,7 +16,7 @@ use crate::state::{ProjectFolder, StateError, private_folder};
 /// The services as they should be, each but the links with a clock that is its own.
 pub fn give(desired: &[ServiceSpec], folder: &ProjectFolder) -> Vec<ServiceSpec> {
     let mut given = desired.to_vec();
-    for spec in given.iter_mut().filter(|spec| !between::is_link(&spec.name)) {
+    for spec in given.iter_mut().filter(|spec| !insertion::is_link(&spec.name)) {
         let clock = file(folder, &spec.name);
         let hash = Sha256::digest(format!("{}\n{}", spec.config_hash, clock.display()));
         spec.config_hash = hash.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -122,7 +122,7 @@ mod tests {
         let given = give(&desired, &folder);
         set_right(&given, &folder).expect("they are written");
         for (before, after) in desired.iter().zip(&given) {
-            let is_link = between::is_link(&before.name);
+            let is_link = insertion::is_link(&before.name);
             assert_eq!(after.clock.is_none(), is_link, "{}", after.name);
             assert_eq!(before.config_hash == after.config_hash, is_link, "{}", after.name);
         }

@@ -66,6 +66,9 @@ pub enum ChaosError {
         /// Why not.
         reason: String,
     },
+    /// No time for faults.
+    #[error("`--for` leaves no time for a fault")]
+    NoTime,
     /// Nothing to do.
     #[error("`--rounds` must be from 1 to {most}")]
     Rounds {
@@ -164,6 +167,7 @@ impl Diagnose for ChaosError {
             | Self::NoWay { .. }
             | Self::NoOtherBuild
             | Self::NotABuild { .. }
+            | Self::NoTime
             | Self::Rounds { .. }
             | Self::Replay { .. }
             | Self::UnknownTarget { .. }

@@ -30,7 +30,7 @@ use crate::events::{Event, Failed, Listener, Warning};
 use crate::execute::{Execution, ExecutionSettings};
 use crate::health::Prober;
 use crate::kafka::{self, Start, Tail};
-use crate::link::between::Linked;
+use crate::link::insertion::Linked;
 use crate::plan::{Plan, ServiceSpec};
 use crate::ports::FreePorts;
 use crate::shutdown::Shutdown;

@@ -21,7 +21,7 @@ use crate::commands::{CommandError, Context, down, up};
 use crate::error::{Failure, Result};
 use crate::events::{Failed, Note, Warning};
 use crate::host_config::{self, LineFormat};
-use crate::link::between::{self, Linked};
+use crate::link::insertion::{self, Linked};
 use crate::plan::ServiceSpec;
 use crate::report::chaos_text::chaos_text;
 use crate::report::output_size::output_width;
@@ -135,12 +135,12 @@ fn check_targets(stack: &Stack, rounds: &[Round]) -> std::result::Result<(), Cha
 
 async fn under_faults(context: &Context, settings: &ChaosSettings) -> Result<ChaosReport> {
     let project = Project::open(context)?;
-    let wanted = project.wanted(&Request::as_it_is(&project)?).await?;
+    let resolved = project.resolve(&Request::as_it_is(&project)?).await?;
     let upgraded = match &settings.to {
         Some(build) => Some(upgraded(context, build).await?),
         None => None,
     };
-    let (kinds, links) = links(&project, settings, &wanted.desired).await?;
+    let (kinds, links) = links(&project, settings, &resolved.desired).await?;
     let has_clocks = kinds.contains(&FaultKind::Clock);
     let during = |desired: Vec<ServiceSpec>| match has_clocks {
         true => clocks::give(&desired, &project.folder),
@@ -163,14 +163,14 @@ async fn under_faults(context: &Context, settings: &ChaosSettings) -> Result<Cha
     });
     let ground = Ground {
         stack: &project.stack,
-        engine: wanted.engine,
+        engine: resolved.engine,
         kind: project.kind,
-        prober: wanted.prober,
+        prober: resolved.prober,
         desired: during(match &links {
             Some(links) => links.linked.desired.clone(),
-            None => wanted.desired.clone(),
+            None => resolved.desired.clone(),
         }),
-        without: (links.is_some() || has_clocks).then_some(wanted.desired),
+        without: (links.is_some() || has_clocks).then_some(resolved.desired),
         links,
         endpoints: context.endpoints().await?,
         hosts: &hosts,
@@ -203,7 +203,7 @@ async fn links(
         return Ok((kinds, None));
     };
     let observed = project.engine.observe().await?;
-    let services = between::with_a_way(desired);
+    let services = insertion::with_a_way(desired);
     let linked = linked(&project.folder, desired, &observed, &services)?;
     let (linked, ports) = linked.unzip();
     let has_a_way = |linked: &Linked, service: &ServiceName| {
@@ -239,10 +239,10 @@ async fn upgraded(context: &Context, build: &Path) -> Result<Upgraded> {
     let build = std::path::absolute(build).unwrap_or_else(|_| build.to_owned());
     let mut project = Project::open(context)?;
     project.other_build = Some(build);
-    let wanted = project.wanted(&Request::as_it_is(&project)?).await?;
+    let resolved = project.resolve(&Request::as_it_is(&project)?).await?;
     Ok(Upgraded {
-        engine: wanted.engine,
-        desired: wanted.desired,
+        engine: resolved.engine,
+        desired: resolved.desired,
     })
 }
 

@@ -28,6 +28,10 @@ use crate::state::{
 
 /// How often to look which services are gone.
 const LOOK: Duration = Duration::from_millis(20);
+/// This command, as the lock names it.
+const OWN_VERB: &str = "down";
+/// How long a command that works on the project may take to stop what it has begun.
+const GIVES_WAY_WITHIN: Duration = Duration::from_secs(30);
 /// How long a killed process may take to be gone.
 const KILLED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -148,35 +152,54 @@ async fn guessed(context: &Context, project: &ProjectName) -> Remembered {
     }
 }
 
-/// The lock, whoever was stopped while having it.
+/// The lock, whoever has it: what is to be stopped needs no command that works on it.
 async fn lock(context: &Context, folder: &ProjectFolder) -> Result<ProjectLock> {
     // Else nobody could ever take it.
     remove_folder_in_place_of(&folder.lock_file())?;
-    let busy = match ProjectLock::take(folder, "down") {
-        Err(busy @ StateError::Busy { is_stopped: true, .. }) => busy,
+    let (verb, pid, is_stopped) = match ProjectLock::take(folder, OWN_VERB) {
+        Err(StateError::Busy {
+            verb,
+            pid,
+            is_stopped,
+            ..
+        }) if is_stopped || verb != OWN_VERB => (verb, pid, is_stopped),
         taken => return Ok(taken?),
     };
-    let StateError::Busy { verb, pid, .. } = busy else {
-        return Err(busy.into());
-    };
-    if let Some(holder) = ProcessId::of(pid) {
-        holder.signal(Signal::KILL);
-    }
-    context
-        .reporter
-        .emit(Warning::StoppedCommandEnded { verb, process: pid });
-    let released = async {
-        let mut look = interval(LOOK);
-        loop {
-            match ProjectLock::take(folder, "down") {
-                Err(StateError::Busy { .. }) => look.tick().await,
-                taken => return taken,
-            };
+    let send = |signal| {
+        if let Some(holder) = ProcessId::of(pid) {
+            holder.signal(signal);
         }
     };
+    if !is_stopped {
+        context.reporter.emit(Note::GivesWay {
+            verb: verb.clone(),
+            process: pid,
+        });
+        send(Signal::TERM);
+        if let Ok(taken) = timeout(GIVES_WAY_WITHIN, released(folder)).await {
+            return Ok(taken?);
+        }
+    }
+    send(Signal::KILL);
+    context.reporter.emit(Warning::CommandKilled {
+        verb,
+        process: pid,
+        was_stopped: is_stopped,
+    });
     // The kernel takes its time only where a disk does.
-    let taken = timeout(KILLED_WITHIN, released).await;
-    Ok(taken.unwrap_or_else(|_| ProjectLock::take(folder, "down"))?)
+    let taken = timeout(KILLED_WITHIN, released(folder)).await;
+    Ok(taken.unwrap_or_else(|_| ProjectLock::take(folder, OWN_VERB))?)
+}
+
+/// The lock, once nobody has it.
+async fn released(folder: &ProjectFolder) -> std::result::Result<ProjectLock, StateError> {
+    let mut look = interval(LOOK);
+    loop {
+        match ProjectLock::take(folder, OWN_VERB) {
+            Err(StateError::Busy { .. }) => look.tick().await,
+            taken => return taken,
+        };
+    }
 }
 
 /// Whether processes of the project are there although its folder is not.

@@ -20,7 +20,7 @@ use crate::commands::project::Project;
 use crate::commands::{CommandError, Context};
 use crate::error::Result;
 use crate::events::{Note, SCHEMA_VERSION};
-use crate::link::{LONGEST_DELAY, between};
+use crate::link::{LONGEST_DELAY, insertion};
 use crate::plan::{Observed, ServiceState};
 use crate::process::ProcessId;
 use crate::state::ProjectLock;
@@ -203,7 +203,7 @@ async fn clear(
         record.write(&project.folder)?;
     }
     // One that was interrupted may have left a link.
-    if !of_ways.is_empty() || observed.services.keys().any(between::is_link) {
+    if !of_ways.is_empty() || observed.services.keys().any(insertion::is_link) {
         record.faults.retain(|other| !of_ways.contains(&other));
         Box::pin(ways::make_so(context, project, &record)).await?;
         record.write(&project.folder)?;

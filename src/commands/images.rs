@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::cli::ImagesArgs;
 use crate::commands::Context;
-use crate::commands::project::{Project, Wanted};
+use crate::commands::project::{Project, Resolved};
 use crate::engine::docker::image::{HOST_IMAGE_VARIABLE, HOST_IMAGES};
 use crate::engine::docker::{Connection, LocalImage, Provided, PullSettings};
 use crate::error::Result;
@@ -81,11 +81,11 @@ pub fn pull_settings(settings: &ImageSettings) -> Result<PullSettings> {
 ///
 /// # Errors
 /// Whatever keeps an image from being had.
-pub async fn provide_before_plan(context: &Context, wanted: &Wanted) -> Result<ImagesChanged> {
-    let Some(daemon) = wanted.daemon() else {
+pub async fn provide_before_plan(context: &Context, resolved: &Resolved) -> Result<ImagesChanged> {
+    let Some(daemon) = resolved.daemon() else {
         return Ok(ImagesChanged::No);
     };
-    let containers = wanted.desired.iter().filter_map(|spec| spec.container.as_ref());
+    let containers = resolved.desired.iter().filter_map(|spec| spec.container.as_ref());
     let mut images: Vec<ImageRef> = containers
         .filter(|container| container.recipe.is_none())
         .map(|container| container.image.clone())

@@ -105,6 +105,18 @@ pub enum KsqlCommandError {
     /// There is no topic to declare a stream of.
     #[error(transparent)]
     NoTopic(Box<KafkaError>),
+    /// What has the name of a topic's stream reads another topic.
+    #[error(
+        "the stream `{stream}` of topic `{topic}` cannot be declared: what has that name reads the topic `{reads}`"
+    )]
+    OtherTopic {
+        /// The stream.
+        stream: String,
+        /// The topic that was to be declared.
+        topic: String,
+        /// The topic that is read.
+        reads: String,
+    },
     /// The broker cannot be asked for its topics.
     #[error(transparent)]
     Topics(Box<KafkaError>),
@@ -127,7 +139,7 @@ impl Diagnose for KsqlCommandError {
             | Self::TooDeep { .. }
             | Self::Spool { .. } => ExitCode::Usage,
             Self::QueryEnded { .. } => ExitCode::NotRunning,
-            Self::Rejected(_) => ExitCode::StatementRejected,
+            Self::Rejected(_) | Self::OtherTopic { .. } => ExitCode::StatementRejected,
             // What it is about is not there, as a service that is not running.
             Self::NoTopic(_) => ExitCode::NotRunning,
             Self::Topics(error) => error.exit_code(),
@@ -142,6 +154,9 @@ impl Diagnose for KsqlCommandError {
                  statements and leaves alone what is there"
                     .to_owned(),
             ],
+            Self::OtherTopic { topic, .. } => vec![format!(
+                "give it a name of its own: `CREATE STREAM … WITH (KAFKA_TOPIC='{topic}', …)`"
+            )],
             Self::NoTopic(error) | Self::Topics(error) => error.hints(),
             _ => Vec::new(),
         }
@@ -185,12 +200,24 @@ async fn declare(context: Context, topic: &str) -> Result<(), Failure> {
     let format = Project::open(&context)?.remembered.line_format();
     let declaration = declare::declaration(&endpoints.kafka, topic, format).await?;
     let pieces = pieces_of(&declaration.statement)?;
-    let mut runner = Runner::new(Client::of(&endpoints.ksqldb)?, context.reporter.clone());
+    let client = Client::of(&endpoints.ksqldb)?;
+    let stream = &declaration.stream;
+    // A topic's name has characters that a stream's has not: two topics may want one name.
+    if let Some(reads) = declare::topic_read_by(&client, stream).await
+        && reads != topic
+    {
+        return Err(KsqlCommandError::OtherTopic {
+            stream: stream.clone(),
+            topic: topic.to_owned(),
+            reads,
+        }
+        .into());
+    }
+    let mut runner = Runner::new(client, context.reporter.clone());
     let stop = context.shutdown.token();
     if let Err(failure) = runner.run_all(&declaration.statement, &pieces, stop).await {
         return Err(broker_silence::explained(&context, failure).await);
     }
-    let stream = &declaration.stream;
     let document = serde_json::json!({ "stream": stream, "topic": topic });
     context.reporter.data(&document, || {
         format!("the stream `{stream}` reads the topic `{topic}`: `select * from {stream} emit changes;`")

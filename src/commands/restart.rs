@@ -29,19 +29,19 @@ pub(super) async fn run(context: Context, arguments: RestartArgs) -> Result<()> 
     if !observed.is_running() {
         return Err(not_running().into());
     }
-    let wanted = project.wanted(&Request::as_it_is(&project)?).await?;
-    if let Some(gone) = wanted.osqueryd_gone {
+    let resolved = project.resolve(&Request::as_it_is(&project)?).await?;
+    if let Some(gone) = resolved.osqueryd_gone {
         context.reporter.emit(gone);
     }
     // What is seen with what starting takes: images too.
-    let observed = wanted.engine.observe().await?;
-    let plan = Plan::restart(&wanted.desired, &observed, &service);
+    let observed = resolved.engine.observe().await?;
+    let plan = Plan::restart(&resolved.desired, &observed, &service);
     let execution = Execution::new(ExecutionSettings {
-        engine: wanted.engine,
-        prober: wanted.prober,
+        engine: resolved.engine,
+        prober: resolved.prober,
         events: Arc::new(context.reporter.clone()),
         shutdown: context.shutdown.clone(),
-        desired: wanted.desired,
+        desired: resolved.desired,
         limit: LIMIT,
     });
     execution.run(&plan, &[]).await

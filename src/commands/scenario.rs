@@ -19,6 +19,7 @@ use crate::report::table::table;
 use crate::scenario::SCENARIOS;
 use crate::scenario::bigfile::{self, Bigfile, Finished};
 use crate::scenario::error::ScenarioError;
+use crate::scenario::observation::{OPEN_FILES, PROCESSES};
 use crate::settings::{ScenarioSettings, Setting};
 use crate::stack::{Endpoints, Role, Service, ServiceName, Stack};
 use crate::state::{AtWork, ProjectFolder, ScenarioTurn};
@@ -58,6 +59,15 @@ fn list(context: &Context) -> Result<()> {
 pub(super) async fn run_bigfile(context: Context, settings: ScenarioSettings) -> Result<()> {
     let project = Project::open(&context)?;
     let bigfile = bigfile_on(&project.stack, &settings)?;
+    if let Some(config) = &project.remembered.host_config
+        && let Some(topic) = config.unfilled(&[PROCESSES, OPEN_FILES])
+    {
+        return Err(ScenarioError::NoQuery {
+            topic: topic.to_owned(),
+            config: config.path.clone(),
+        }
+        .into());
+    }
     let report_files = settings
         .reports
         .into_iter()

@@ -73,11 +73,27 @@ async fn check(context: &Context, arguments: CheckSchemaArgs) -> Result<()> {
     };
     let subject = arguments.subject;
     let asked = subject.clone();
-    let messages = ask(context, move |client| client.incompatibilities(&asked, &schema)).await??;
+    let question = move |client: &Client| {
+        let messages = client.incompatibilities(&asked, &schema)?;
+        Ok((messages, client.subjects()?.contains(&asked)))
+    };
+    let (messages, is_known) = ask(context, question).await??;
     if messages.is_empty() {
-        let document = json!({"schema_version": SCHEMA_VERSION, "subject": subject, "compatible": true});
+        let document = json!({
+            "schema_version": SCHEMA_VERSION,
+            "subject": subject,
+            "subject_exists": is_known,
+            "compatible": true,
+        });
         return context.reporter.data(&document, || {
-            format!("{}: it could be registered", printable(&subject))
+            let subject = printable(&subject);
+            if is_known {
+                format!("{subject}: it could be registered")
+            } else {
+                format!(
+                    "{subject}: there is no such subject yet; it could be registered as the first version"
+                )
+            }
         });
     }
     Err(SchemasError::Incompatible { subject, messages }.into())

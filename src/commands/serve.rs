@@ -21,8 +21,8 @@ use crate::commands::Context;
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::kafka;
-use crate::lifeline;
 use crate::link::{self, LinkSettings};
+use crate::parent_watch;
 use crate::settings::{Advertised, BrokerListeners, ListenerSettings};
 use crate::stack::HttpService;
 
@@ -257,7 +257,7 @@ where
 {
     let shutdown = context.shutdown.token().child_token();
     if let Lifeline::Watched = lifeline {
-        let (ended, asked) = (lifeline::watch(), shutdown.clone());
+        let (ended, asked) = (parent_watch::watch(), shutdown.clone());
         tokio::spawn(async move {
             ended.cancelled().await;
             asked.cancel();

@@ -13,7 +13,7 @@ use crate::commands::{Context, bundle, doctor, down, scenario, up};
 use crate::error::{Diagnose, Failure, Result};
 use crate::events::{Event, Failed, Note, Warning};
 use crate::exit_code::ExitCode;
-use crate::report::smoke_junit::{Phase, PhaseResult, smoke_junit};
+use crate::report::junit::{Phase, PhaseResult, smoke_junit};
 use crate::settings::{DoctorSettings, OnFailure, SmokeSettings, UpSettings};
 
 /// A smoke test cannot run, or its report cannot be written.

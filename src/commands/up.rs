@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::cli::UpArgs;
 use crate::commands::Context;
-use crate::commands::project::{HostConfigChoice, Project, Request, Wanted};
+use crate::commands::project::{HostConfigChoice, Project, Request, Resolved};
 use crate::engine::OsquerydChoice;
 use crate::error::Result;
 use crate::events::Warning;
@@ -40,7 +40,7 @@ struct Up<'a> {
 
 /// What is wanted, and what has to be done for it.
 struct Prepared {
-    wanted: Wanted,
+    resolved: Resolved,
     plan: Plan,
 }
 
@@ -137,7 +137,7 @@ impl<'a> Up<'a> {
         let prepared = self.prepare().await?;
         self.tell_plan(&prepared);
         let began = Instant::now();
-        let execution = self.execution(&prepared.wanted);
+        let execution = self.execution(&prepared.resolved);
         match self.carry_out(&execution, &prepared).await {
             Ok(created) => {
                 self.tell_result(&prepared, created, began.elapsed()).await?;
@@ -150,20 +150,20 @@ impl<'a> Up<'a> {
     /// Carries out the plan; the statements go in as soon as ksqlDB is healthy. Returns how many of them made something
     /// new.
     async fn carry_out(&self, execution: &Execution, prepared: &Prepared) -> Result<usize> {
-        let unchanged = prepared.plan.unchanged(&prepared.wanted.desired);
+        let unchanged = prepared.plan.unchanged(&prepared.resolved.desired);
         let services = execution.run(&prepared.plan, &unchanged);
-        let statements = self.submit_when_healthy(execution, &prepared.wanted);
+        let statements = self.submit_when_healthy(execution, &prepared.resolved);
         let (services, statements) = tokio::join!(services, statements);
         services.and(statements)
     }
 
-    fn execution(&self, wanted: &Wanted) -> Execution {
+    fn execution(&self, resolved: &Resolved) -> Execution {
         Execution::new(ExecutionSettings {
-            engine: wanted.engine.clone(),
-            prober: wanted.prober.clone(),
+            engine: resolved.engine.clone(),
+            prober: resolved.prober.clone(),
             events: Arc::new(self.context.reporter.clone()),
             shutdown: self.context.shutdown.clone(),
-            desired: wanted.desired.clone(),
+            desired: resolved.desired.clone(),
             limit: self.limit,
         })
     }

@@ -26,22 +26,22 @@ pub(super) async fn run(context: Context, arguments: WaitArgs) -> Result<()> {
         }
         .into());
     }
-    let wanted = project.wanted(&Request::as_it_is(&project)?).await?;
+    let resolved = project.resolve(&Request::as_it_is(&project)?).await?;
     let is_asked_for = |name: &ServiceName| {
         settings.services.is_empty() || settings.services.iter().any(|asked| asked == name.as_str())
     };
-    let services: Vec<ServiceName> = wanted
+    let services: Vec<ServiceName> = resolved
         .desired
         .iter()
         .map(|spec| spec.name.clone())
         .filter(is_asked_for)
         .collect();
     let execution = Execution::new(ExecutionSettings {
-        engine: wanted.engine,
-        prober: wanted.prober,
+        engine: resolved.engine,
+        prober: resolved.prober,
         events: Arc::new(context.reporter.clone()),
         shutdown: context.shutdown.clone(),
-        desired: wanted.desired,
+        desired: resolved.desired,
         limit: settings.limit.value,
     });
     execution.run(&Plan::default(), &services).await?;

@@ -81,6 +81,13 @@ pub enum Note {
         /// Whether its data is removed.
         data_removed: bool,
     },
+    /// `down` ends a command that works on the project.
+    GivesWay {
+        /// Its verb.
+        verb: String,
+        /// Its process.
+        process: u32,
+    },
     /// `down` stopped everything.
     Down {
         /// The project.
@@ -408,12 +415,14 @@ pub enum Warning {
         /// Where they are.
         folder: PathBuf,
     },
-    /// A command that was stopped held the project, and was ended.
-    StoppedCommandEnded {
+    /// A command that held the project was killed.
+    CommandKilled {
         /// Its verb.
         verb: String,
         /// Its process.
         process: u32,
+        /// Whether it was stopped; else it did not end when it was asked to.
+        was_stopped: bool,
     },
     /// The stack may be too large for the machine.
     TightMemory(TightMemory),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
-use crate::link::between::is_link;
+use crate::link::insertion::is_link;
 use crate::plan::Exit;
 use crate::quantity::duration;
 use crate::stack::{Probe, ServiceName};

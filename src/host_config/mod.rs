@@ -186,6 +186,17 @@ impl HostConfig {
             .collect()
     }
 
+    /// The first of these topics that no scheduled query fills. Nothing where the configuration makes topics' names itself.
+    pub fn unfilled<'t>(&self, topics: &[&'t str]) -> Option<&'t str> {
+        let makes_names = self.document.get("topic").and_then(Value::as_str);
+        if makes_names.is_some_and(|topic| topic.contains('{')) {
+            return None;
+        }
+        let schedule = self.document.pointer("/source/schedule");
+        let is_scheduled = |topic: &str| schedule.is_some_and(|schedule| schedule.get(topic).is_some());
+        topics.iter().copied().find(|topic| !is_scheduled(topic))
+    }
+
     /// The address that it names as its broker's.
     pub fn servers(&self) -> Option<&str> {
         let config = self.document.get("config")?;
@@ -261,6 +272,26 @@ mod tests {
             findings: Vec::new(),
         };
         assert_eq!(topics(Some(&own)), ["processes", "pack_ir_mounts"]);
+    }
+
+    #[test]
+    fn a_topic_that_no_query_fills_is_told() {
+        let of = |document: Value| HostConfig {
+            path: PathBuf::new(),
+            document,
+            findings: Vec::new(),
+        };
+        let wanted = ["processes", "open_files"];
+        let schedule = json!({ "processes": {}, "ports": {} });
+        let lacking = of(json!({ "source": { "schedule": schedule.clone() } }));
+        assert_eq!(lacking.unfilled(&wanted), Some("open_files"));
+        assert_eq!(
+            of(serde_json::from_str(DEFAULT).expect("valid JSON")).unfilled(&wanted),
+            None
+        );
+        let with = |topic: &str| of(json!({ "source": { "schedule": schedule.clone() }, "topic": topic }));
+        assert_eq!(with("osquery.{name}").unfilled(&wanted), None, "nobody knows");
+        assert_eq!(with("others").unfilled(&wanted), Some("open_files"));
     }
 
     #[test]

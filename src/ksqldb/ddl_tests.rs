@@ -1,3 +1,5 @@
+use std::sync::Mutex;
+
 use serde_json::{Value, json};
 
 use super::super::canned_server::{Answer, CannedServer};
@@ -114,6 +116,70 @@ async fn what_is_there_already_is_left_as_it_is() {
             already_there: vec!["CREATE STREAM a".to_owned(), "CREATE STREAM b".to_owned()],
         }
     );
+}
+
+/// Keeps what is doubtful.
+#[derive(Default)]
+struct Doubts(Mutex<Vec<String>>);
+
+impl Listener for Doubts {
+    fn hear(&self, event: Event) {
+        if let Event::Warning(Warning::StatementDoubtful { found, .. }) = event {
+            let doubt = format!("{}: {}", found.name, found.doubt);
+            self.0.lock().unwrap().push(doubt);
+        }
+    }
+}
+
+/// What ksqlDB of Confluent Platform 7.9.8 answers when the demo's statements are submitted to it again.
+#[tokio::test]
+async fn a_real_servers_refusals_are_what_is_there_already() {
+    let recorded = include_str!("../../tests/fixtures/ksqldb-7.9.8/there_already.json");
+    let recorded: Vec<Value> = serde_json::from_str(recorded).unwrap();
+    let server = CannedServer::start(move |_, body: &Value| {
+        let submitted = body["ksql"].as_str().unwrap();
+        let beginning = |text: &str| -> String {
+            let words = text.split_whitespace().take(3);
+            words.collect::<Vec<_>>().join(" ").to_uppercase()
+        };
+        let mut recorded = recorded.iter();
+        let answer =
+            recorded.find(|answer| beginning(answer["ksql"].as_str().unwrap()) == beginning(submitted));
+        let answer = answer.unwrap_or_else(|| panic!("nothing is recorded of {submitted}"));
+        let status = u16::try_from(answer["status"].as_u64().unwrap()).unwrap();
+        Answer::status(status, answer["body"].to_string())
+    })
+    .await;
+    let client = Client::new(&server.url).unwrap();
+    let shipped = shipped::files(LineFormat::Json);
+    let of_both = |statement: &&Statement| {
+        let names = ["processes", "proc"];
+        statement.created_name().is_some_and(|name| names.contains(&name))
+    };
+    let statements: Vec<Statement> = shipped
+        .iter()
+        .flat_map(|file| Script::parse(&file.source).statements)
+        .collect();
+    let ours: Vec<&Statement> = statements.iter().filter(of_both).collect();
+    assert_eq!(ours.len(), 2);
+    let source: String = ours.iter().map(|statement| statement.text.as_str()).collect();
+    for (source, doubts) in [
+        (source.clone(), vec![]),
+        (
+            source.replace("COLUMNS['pid'] as pid", "COLUMNS['uid'] as pid"),
+            vec!["proc: it has another definition".to_owned()],
+        ),
+    ] {
+        let doubtful = Doubts::default();
+        let files = files(&[("demo.sql", &source)]);
+        let submitted = submit(&client, &files, &doubtful, &CancellationToken::new()).await;
+        let Submission {
+            created,
+            already_there,
+        } = submitted.unwrap();
+        assert_eq!((created.len(), already_there.len()), (0, 2));
+        assert_eq!(doubtful.0.into_inner().unwrap(), doubts);
+    }
 }
 
 #[tokio::test]

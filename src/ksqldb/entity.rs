@@ -36,12 +36,21 @@ impl Entity {
 
     /// The names of the streams or tables that it lists.
     pub fn source_names(&self) -> Vec<String> {
-        let listed = ["streams", "tables"].into_iter();
-        let listed = listed
-            .filter_map(|field| self.body.get(field)?.as_array())
-            .flatten();
+        let names = ["streams", "tables"].map(|field| self.listed(field, "name"));
+        names.concat()
+    }
+
+    /// The queries that it lists.
+    pub fn query_ids(&self) -> Vec<String> {
+        self.listed("queries", "id")
+    }
+
+    fn listed(&self, list: &str, field: &str) -> Vec<String> {
+        let listed = self.body.get(list).and_then(Value::as_array);
         listed
-            .filter_map(|source| Some(source.get("name")?.as_str()?.to_owned()))
+            .into_iter()
+            .flatten()
+            .filter_map(|listed| Some(listed.get(field)?.as_str()?.to_owned()))
             .collect()
     }
 

@@ -1,18 +1,18 @@
 //! A link: what stands between a client and the broker so that the way between the two can be slow, lossy or cut, without
 //! root and without touching anybody else's network.
 //!
-//! `osqdemo serve link` listens where the client believes its broker to be and carries bytes both ways (`carry`). A
+//! `osqdemo serve link` listens where the client believes its broker to be and carries bytes both ways (`connection`). A
 //! Kafka client goes where the broker's answers send it, so a link puts its own address into them ([`addresses`]). How
 //! the way is just now ([`Condition`]) it is told over a socket in the project's folder ([`control`]); what is told for a
 //! while holds as long as the teller's connection does, so that whoever is killed in the middle leaves nothing behind.
-//! [`between`] puts links into the services as they should be.
+//! [`insertion`] puts links into the services as they should be.
 //!
 //! Must not know what faults there are, nor who does them.
 
 pub mod addresses;
-pub mod between;
-mod carry;
+mod connection;
 pub mod control;
+pub mod insertion;
 mod serve;
 
 use std::time::Duration;

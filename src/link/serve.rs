@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::control::Told;
-use super::{Condition, addresses, carry};
+use super::{Condition, addresses, connection};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::state::remove_file;
@@ -124,11 +124,11 @@ async fn carry_to(
 ) -> io::Result<()> {
     let delay = condition.borrow().delay_ms;
     sleep_until(Instant::now() + Duration::from_millis(delay)).await;
-    carry::open(&mut condition).await;
+    connection::open(&mut condition).await;
     let broker = TcpStream::connect(to).await?;
     client.set_nodelay(true)?;
     broker.set_nodelay(true)?;
-    carry::both(
+    connection::both(
         client.into_split(),
         broker.into_split(),
         addresses::of_connection(own),

@@ -16,7 +16,14 @@ use crate::ksqldb::Entity;
 pub fn entity_text(entity: &Entity, width: Option<usize>) -> String {
     let body = entity.body();
     let text = match entity.kind() {
-        "currentStatus" | "warning_entity" | "assert_topic" => entity.message().map(printable),
+        "currentStatus" | "warning_entity" => entity.message().map(printable),
+        "assert_topic" => Some(asserted(body, format!("Topic {}", field(body, "topicName")))),
+        "assert_schema" => {
+            let named = [("subject", "subject"), ("id", "ID")].map(|(name, said)| (said, field(body, name)));
+            let given = named.iter().filter(|(_, value)| !value.is_empty());
+            let given: Vec<String> = given.map(|(said, value)| format!("{said} {value}")).collect();
+            Some(asserted(body, format!("Schema with {}", given.join(", "))))
+        }
         "connector_info" => connectors::made(body),
         "connector_list" => connectors::all(body, width),
         "connector_plugins_list" => connectors::plugins(body, width),
@@ -96,6 +103,14 @@ fn list<const N: usize>(
         return Some(format!("no {}", name.replace('_', " ")));
     }
     Some(table(&headers, &rows, width))
+}
+
+/// What an `ASSERT` found.
+fn asserted(body: &Map<String, Value>, what: String) -> String {
+    match body.get("exists").and_then(Value::as_bool) {
+        Some(false) => format!("{what} does not exist."),
+        _ => format!("{what} exists."),
+    }
 }
 
 fn sources(body: &Map<String, Value>, name: &str, width: Option<usize>) -> Option<String> {
@@ -426,6 +441,32 @@ mod tests {
             {"type": "STREAM", "name": "PROCESSES", "topic": "processes", "keyFormat": "KAFKA", "valueFormat": "JSON", "isWindowed": false},
             {"type": "STREAM", "name": "PROC", "topic": "PROC", "keyFormat": "KAFKA", "valueFormat": "JSON", "isWindowed": false}
         ]})
+    }
+
+    #[test]
+    fn what_was_asserted_is_told_in_a_sentence() {
+        let of = |kind: &str, more: Value| {
+            let mut body = json!({"@type": kind, "statementText": "ASSERT …;", "warnings": []});
+            body.as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            show(body, 80)
+        };
+        assert_eq!(
+            of("assert_topic", json!({"topicName": "t", "exists": true})),
+            "Topic t exists."
+        );
+        assert_eq!(
+            of("assert_topic", json!({"topicName": "t", "exists": false})),
+            "Topic t does not exist."
+        );
+        let schema = json!({"subject": "s-value", "id": 7, "exists": true});
+        assert_eq!(
+            of("assert_schema", schema),
+            "Schema with subject s-value, ID 7 exists."
+        );
+        let schema = json!({"subject": null, "id": 7, "exists": false});
+        assert_eq!(of("assert_schema", schema), "Schema with ID 7 does not exist.");
     }
 
     #[test]

@@ -5,19 +5,17 @@
 //! [`Reporter::data`] writes what the user asked for, as text or as a JSON line. Renderers only consume: no decision
 //! is taken here. The sentences of those that are read by people stand in `words`.
 
-mod chaos_junit;
 pub mod chaos_text;
 pub mod entity;
 mod journal;
 mod json;
+pub mod junit;
 pub mod output_size;
 mod plain;
 pub mod printable;
 pub mod raw;
 pub mod report_file;
-pub mod scenario_junit;
 pub mod scenario_text;
-pub mod smoke_junit;
 pub mod table;
 mod terminal;
 mod words;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use quick_junit::SerializeError;
 use serde::Serialize;
 
-use super::chaos_junit::chaos_junit;
-use super::scenario_junit::scenario_junit;
+use super::junit::chaos_junit;
+use super::junit::scenario_junit;
 use crate::chaos::report::ChaosReport;
 use crate::scenario::error::ScenarioError;
 use crate::scenario::outcome::ScenarioReport;

@@ -30,6 +30,14 @@ pub enum ScenarioError {
     /// Nobody can write the file.
     #[error("the stack has no host that could write the file")]
     NoHost,
+    /// The hosts never publish what is to be seen.
+    #[error("the scenario needs lines in the topic `{topic}`, and `{}` has no query `{topic}` in its schedule", config.display())]
+    NoQuery {
+        /// The topic.
+        topic: String,
+        /// The hosts' configuration.
+        config: PathBuf,
+    },
     /// An empty file proves nothing.
     #[error("the size of the file must be at least 1 byte")]
     ZeroSize,
@@ -178,6 +186,7 @@ impl Diagnose for ScenarioError {
         match self {
             Self::UnknownHost { .. }
             | Self::NoHost
+            | Self::NoQuery { .. }
             | Self::ZeroSize
             | Self::ReportForm { .. }
             | Self::ReportNotWritable { .. } => ExitCode::Usage,
@@ -207,6 +216,10 @@ impl Diagnose for ScenarioError {
                 let known = format!("the hosts are `{}`", known.join("`, `"));
                 from.iter().cloned().chain([known]).collect()
             }
+            Self::NoQuery { topic, .. } => vec![
+                format!("add `{topic}` as `osqdemo host-config` shows it, and hand the file to `osqdemo up --host-config`"),
+                "`osqdemo up --host-config default` brings osqdemo's own configuration back".to_owned(),
+            ],
             Self::TooLittleDisk { .. } => vec!["choose a smaller file with `--size`".to_owned()],
             Self::HiddenFolder { .. } => {
                 vec!["set `OSQDEMO_HOME` to a folder without `osquery` in its path".to_owned()]

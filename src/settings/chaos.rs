@@ -55,6 +55,9 @@ impl ChaosSettings {
             (None, true) => MOST_ROUNDS,
             (None, false) => USUAL_ROUNDS,
         };
+        if lasting.is_some_and(|lasting| lasting.is_zero()) {
+            return Err(ChaosError::NoTime.into());
+        }
         if most == 0 || most > MOST_ROUNDS {
             return Err(ChaosError::Rounds { most: MOST_ROUNDS }.into());
         }
@@ -171,6 +174,7 @@ mod tests {
 
     #[test]
     fn wrong_values_are_usage_errors() {
+        insta::assert_snapshot!(error(&["--for", "0s"]), @"`--for` leaves no time for a fault [] exit 2");
         insta::assert_snapshot!(error(&["--rounds", "0"]), @"`--rounds` must be from 1 to 100000 [] exit 2");
         insta::assert_snapshot!(error(&["--faults", "kil"]), @"there is no fault `kil` [did you mean `kill`?] exit 2");
         insta::assert_snapshot!(error(&["--faults", "slow,kill", "--engine", "docker"]), @"the fault `slow` is not possible on the docker engine: the network between its containers is the daemon's [run it with `--engine native`, or without this fault] exit 2");

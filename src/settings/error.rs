@@ -107,6 +107,12 @@ pub enum SettingsError {
         /// What was given.
         text: String,
     },
+    /// No port has this number.
+    #[error("`{text}` has no port in it: ports are from 0 to 65535")]
+    PortRange {
+        /// What was given.
+        text: String,
+    },
     /// Not `HOST:PORT`.
     #[error("`{text}` is not of the form `HOST:PORT`")]
     HostPort {

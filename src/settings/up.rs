@@ -427,7 +427,10 @@ fn ports(stack: &Stack, typed: &[String]) -> Result<BTreeMap<ServiceName, u16>> 
     for text in typed {
         let wrong = || SettingsError::Port { text: text.clone() };
         let (name, port) = text.split_once('=').ok_or_else(wrong)?;
-        let port: u16 = port.parse().map_err(|_| wrong())?;
+        let port: u16 = port.parse().map_err(|_| match port.parse::<u64>() {
+            Ok(_) => SettingsError::PortRange { text: text.clone() },
+            Err(_) => wrong(),
+        })?;
         let service = stack.named(name)?;
         if service.port.is_none() {
             return Err(SettingsError::NoPort {

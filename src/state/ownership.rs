@@ -68,10 +68,8 @@ pub(super) fn check_folder(path: &Path) -> Result<(), StateError> {
         return Err(StateError::NotAFolder { path, found });
     }
     check_is_own(path, &found)?;
-    let group = rustix::process::getegid().as_raw();
-    let is_open =
-        found.mode() & OTHERS_WRITE != 0 || (found.mode() & GROUP_WRITES != 0 && found.gid() != group);
-    if is_open {
+    // Such folders are made for their owner alone.
+    if found.mode() & (OTHERS_WRITE | GROUP_WRITES) != 0 {
         return Err(StateError::OpenToOthers {
             path: path.to_owned(),
         });
@@ -94,12 +92,42 @@ pub(super) fn check_home(home: &Path) -> Result<(), StateError> {
     if found.uid() != 0 && !is_sticky && !is_meant {
         check_is_own(there, &found)?;
     }
-    if there == home && found.mode() & OTHERS_WRITE != 0 && !is_sticky {
+    // A user's own umask may let the user's own group write.
+    let is_open =
+        found.mode() & OTHERS_WRITE != 0 || (found.mode() & GROUP_WRITES != 0 && is_shared(found.gid()));
+    if there == home && is_open && !is_sticky {
         return Err(StateError::OpenToOthers {
             path: home.to_owned(),
         });
     }
     Ok(())
+}
+
+/// Whether anybody else is in a group, as far as this machine's files tell.
+fn is_shared(group: u32) -> bool {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    has_others(&read("/etc/passwd"), &read("/etc/group"), group, User::own().uid)
+}
+
+/// The same by the texts of `/etc/passwd` and `/etc/group`.
+fn has_others(users: &str, groups: &str, group: u32, own: u32) -> bool {
+    let number = |field: Option<&str>| field.and_then(|field| field.parse::<u32>().ok());
+    let own_name = name_in(users, own);
+    let lives_in_it = users.lines().any(|line| {
+        let mut fields = line.split(':').skip(2);
+        let uid = number(fields.next());
+        uid != Some(own) && number(fields.next()) == Some(group)
+    });
+    let has_members = groups.lines().any(|line| {
+        let mut fields = line.split(':').skip(2);
+        let is_it = number(fields.next()) == Some(group);
+        let members = fields.next().unwrap_or_default().split(',');
+        is_it
+            && members
+                .filter(|member| !member.is_empty())
+                .any(|member| Some(member) != own_name.as_deref())
+    });
+    lives_in_it || has_members
 }
 
 fn check_is_own(path: &Path, found: &Metadata) -> Result<(), StateError> {
@@ -141,8 +169,13 @@ mod tests {
         fs::create_dir(&folder).expect("a folder");
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("its mode");
         check_folder(&folder).expect("it is ours");
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("its mode");
-        assert!(refusal(&folder).starts_with("other users can write into `"));
+        for open in [0o777, 0o702, 0o770] {
+            fs::set_permissions(&folder, fs::Permissions::from_mode(open)).expect("its mode");
+            assert!(
+                refusal(&folder).starts_with("other users can write into `"),
+                "{open:o}"
+            );
+        }
         let link = home.path().join("link");
         symlink(&folder, &link).expect("a link");
         assert!(refusal(&link).ends_with("is a symbolic link, not a folder"));
@@ -157,6 +190,15 @@ mod tests {
         // As `/tmp` is: what is in it is looked at by itself.
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o1777)).expect("its mode");
         check_home(home.path()).expect("nobody can remove what is ours");
+    }
+
+    #[test]
+    fn a_group_is_shared_with_whoever_is_in_it() {
+        let users = "root:x:0:0:root:/root:/bin/bash\njay:x:1000:1000::/home/jay:/bin/sh\nkay:x:1001:100::/home/kay:\n";
+        let groups = "jay:x:1000:jay\nusers:x:100:\nteam:x:200:jay,kay\nown:x:300:\n";
+        for (group, shared) in [(1000, false), (100, true), (200, true), (300, false), (7, false)] {
+            assert_eq!(has_others(users, groups, group, 1000), shared, "{group}");
+        }
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! The command line, driven as a user drives it, on the fake engine: whole outputs, every exit code, one test
 //! for each error that a user can meet.
 
+#[path = "../support/docker.rs"]
+mod docker_support;
 mod ports;
 mod starting;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/system_calls.rs"]
+mod system_calls;
 mod upkeep;
 mod words;
 

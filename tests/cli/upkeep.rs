@@ -7,6 +7,7 @@ use insta::assert_snapshot;
 use rustix::process::Signal;
 
 use crate::support::{FAKE, World, eventually, signal};
+use crate::system_calls::{can_watch, watch};
 use crate::up;
 
 /// It would hold the project for ever.
@@ -34,6 +35,36 @@ fn one_that_was_stopped_is_ended_by_down() {
     );
     first.wait().expect("it is ended");
     assert!(!world.project().join("lock").exists());
+}
+
+/// A power cut leaves the old state or the new one: the text is on the disk before it gets its name, and its name before
+/// `up` goes on.
+#[test]
+fn the_state_is_on_the_disk_before_it_counts() {
+    if !can_watch() {
+        return;
+    }
+    let world = World::new();
+    let (output, calls) = watch(&world.command(&FAKE), "fsync,rename,renameat,renameat2");
+    assert!(output.status.success(), "{}", world.shown(&output));
+    let folder = world.project().canonicalize().expect("the project's folder");
+    let folder = folder.display();
+    let place = |what: &str| {
+        let mut lines = calls.lines();
+        let place = lines.position(|line| line.contains(what) && line.ends_with(" = 0"));
+        place.unwrap_or_else(|| panic!("there is no `{what}` in\n{calls}"))
+    };
+    let text = place(&format!("{folder}/project.new>)"));
+    let name = place(&format!("{folder}/project.json\""));
+    let behind = calls.lines().skip(name);
+    let settled = format!("{folder}>)");
+    assert!(text < name, "{calls}");
+    assert!(
+        behind
+            .take(2)
+            .any(|line| line.contains("fsync(") && line.contains(&settled)),
+        "{calls}"
+    );
 }
 
 #[test]

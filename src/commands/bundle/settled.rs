@@ -115,9 +115,9 @@ pub(super) async fn add_plan(bundle: &mut Bundle, project: &Project) {
             ports: PortsRequest::Choose(BTreeMap::new()),
             ..Request::as_it_is(project)?
         };
-        let wanted = project.wanted(&request).await?;
-        let observed = wanted.engine.observe().await?;
-        Result::Ok(Plan::make_of(&project.stack, &wanted.desired, &observed))
+        let resolved = project.resolve(&request).await?;
+        let observed = resolved.engine.observe().await?;
+        Result::Ok(Plan::make_of(&project.stack, &resolved.desired, &observed))
     });
     let what = "what `osqdemo up` would do now, and why";
     match within(PIECE_LIMIT, plan).await {

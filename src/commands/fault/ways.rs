@@ -9,11 +9,11 @@ use super::error::FaultError;
 use super::record::{Record, SetFault};
 use crate::chaos::fault::{FaultKind, Target};
 use crate::commands::Context;
-use crate::commands::project::{Project, Request, Wanted, linked};
+use crate::commands::project::{Project, Request, Resolved, linked};
 use crate::engine::EngineKind;
 use crate::error::Result;
 use crate::execute::{Execution, ExecutionSettings};
-use crate::link::between::{self, Linked, name_of};
+use crate::link::insertion::{self, Linked, name_of};
 use crate::link::{Condition, control};
 use crate::plan::{Observed, Plan, ServiceSpec, ServiceState};
 use crate::ports::FreePorts;
@@ -29,10 +29,10 @@ pub(super) fn is_one(project: &Project, kind: FaultKind) -> bool {
 
 /// Makes the ways as these faults say: the links that they take are put in, those that nobody takes any more go.
 pub(super) async fn make_so(context: &Context, project: &Project, record: &Record) -> Result<()> {
-    let wanted = project.wanted(&Request::as_it_is(project)?).await?;
-    let observed = wanted.engine.observe().await?;
-    let ways = Ways::of(project, &wanted.desired, &observed, record)?;
-    let Wanted { engine, prober, .. } = wanted;
+    let resolved = project.resolve(&Request::as_it_is(project)?).await?;
+    let observed = resolved.engine.observe().await?;
+    let ways = Ways::of(project, &resolved.desired, &observed, record)?;
+    let Resolved { engine, prober, .. } = resolved;
     let to_replace = ways.to_replace(&observed);
     ways.check_ground(&to_replace, &observed, record)?;
     let plan = Plan::replace(&ways.desired, &observed, &to_replace);
@@ -52,11 +52,11 @@ pub(super) async fn make_so(context: &Context, project: &Project, record: &Recor
 /// Whether services are still behind the links that this fault takes, and these still know of it. Who started one of them
 /// anew has ended it.
 pub(super) async fn is_in_force(project: &Project, observed: &Observed, fault: &SetFault) -> Result<bool> {
-    let wanted = project.wanted(&Request::as_it_is(project)?).await?;
+    let resolved = project.resolve(&Request::as_it_is(project)?).await?;
     let record = Record {
         faults: vec![fault.clone()],
     };
-    let Ok(ways) = Ways::of(project, &wanted.desired, observed, &record) else {
+    let Ok(ways) = Ways::of(project, &resolved.desired, observed, &record) else {
         return Ok(false);
     };
     for (service, link) in ways.linked.iter().flat_map(|linked| &linked.links) {
@@ -81,7 +81,7 @@ struct Ways {
 
 impl Ways {
     fn of(project: &Project, desired: &[ServiceSpec], observed: &Observed, record: &Record) -> Result<Self> {
-        let with_a_way = between::with_a_way(desired);
+        let with_a_way = insertion::with_a_way(desired);
         let mut chosen = BTreeSet::new();
         for fault in record.faults.iter().filter(|fault| is_one(project, fault.kind)) {
             let target = &fault.target.service;

@@ -76,8 +76,8 @@ const KEYWORDS: &[&str] = &[
 /// The helper of the line editor.
 #[derive(Debug, Default)]
 pub(super) struct StatementHelper {
-    /// The streams and tables there are.
-    pub(super) sources: Vec<String>,
+    /// The streams, tables and queries there are.
+    pub(super) names: Vec<String>,
 }
 
 impl StatementHelper {
@@ -91,7 +91,7 @@ impl StatementHelper {
         let words = KEYWORDS
             .iter()
             .copied()
-            .chain(self.sources.iter().map(String::as_str));
+            .chain(self.names.iter().map(String::as_str));
         let mut candidates: Vec<String> = words
             .filter(|word| word.to_uppercase().starts_with(&typed))
             .map(|word| {
@@ -156,9 +156,10 @@ mod tests {
     #[test]
     fn words_complete_in_the_case_they_are_typed_in() {
         let helper = StatementHelper {
-            sources: vec!["PROC".to_owned(), "PROCESSES".to_owned()],
+            names: ["PROC", "PROCESSES", "CSAS_PROC_4"].map(str::to_owned).to_vec(),
         };
         assert_eq!(helper.candidates("proc"), ["proc", "processes"]);
+        assert_eq!(helper.candidates("CSAS"), ["CSAS_PROC_4"]);
         assert_eq!(helper.candidates("STRE"), ["STREAM", "STREAMS"]);
         assert!(helper.candidates("").is_empty());
     }

@@ -3,7 +3,10 @@
 use crate::commands::ksql::KsqlCommandError;
 use crate::host_config::LineFormat;
 use crate::kafka::{KafkaError, list_topics};
+use crate::ksqldb::Client;
 use crate::ksqldb::ddl::StatementFile;
+use crate::ksqldb::session::Session;
+use crate::ksqldb::statement::Script;
 use crate::stack::Cluster;
 
 /// What every line of osquery has, as the pipeline's own sources declare it.
@@ -41,6 +44,14 @@ pub(super) async fn declaration(
         })));
     }
     Ok(of_topic(topic, format))
+}
+
+/// The topic that a stream or table of this name reads; nothing where there is none, or where nobody tells.
+pub(super) async fn topic_read_by(client: &Client, stream: &str) -> Option<String> {
+    let describe = Script::parse(&format!("DESCRIBE {stream};")).statements.pop()?;
+    let entities = client.execute(&describe, &Session::default()).await.ok()?;
+    let description = entities.first()?.body().get("sourceDescription")?;
+    Some(description.get("topic")?.as_str()?.to_owned())
 }
 
 fn of_topic(topic: &str, format: LineFormat) -> Declaration {

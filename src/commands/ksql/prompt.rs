@@ -47,7 +47,7 @@ pub(super) async fn run(context: Context, client: Client) -> Result<()> {
     let mut runner = Runner::new(client, context.reporter.clone());
     let keyboard = Keyboard::start(history);
     loop {
-        let sources = runner.source_names().await;
+        let names = runner.known_names().await;
         let answer = tokio::select! {
             biased;
             () = context.shutdown.token().cancelled() => {
@@ -56,7 +56,7 @@ pub(super) async fn run(context: Context, client: Client) -> Result<()> {
                 context.reporter.text("\n")?;
                 return Err(context.shutdown.interrupted().into());
             }
-            answer = keyboard.ask(sources) => answer?,
+            answer = keyboard.ask(names) => answer?,
         };
         let source = match answer {
             Answer::End => return Ok(()),
@@ -133,9 +133,9 @@ impl Keyboard {
         thread::spawn(move || {
             let mut editor = editor(&history);
             let mut typed = String::new();
-            while let Ok((sources, reply)) = asked.recv() {
+            while let Ok((names, reply)) = asked.recv() {
                 let answer = match &mut editor {
-                    Ok(editor) => ask(editor, &history, &mut typed, sources),
+                    Ok(editor) => ask(editor, &history, &mut typed, names),
                     Err(error) => Err(KsqlCommandError::Terminal {
                         reason: error.to_string(),
                     }),
@@ -151,12 +151,12 @@ impl Keyboard {
         }
     }
 
-    async fn ask(&self, sources: Vec<String>) -> Reply {
+    async fn ask(&self, names: Vec<String>) -> Reply {
         let gone = || KsqlCommandError::Terminal {
             reason: "the line editor ended".to_owned(),
         };
         let (reply, answer) = oneshot::channel();
-        self.questions.send((sources, reply)).map_err(|_| gone())?;
+        self.questions.send((names, reply)).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 
@@ -187,10 +187,10 @@ fn ask(
     editor: &mut Editor<StatementHelper, FileHistory>,
     history: &Path,
     typed: &mut String,
-    sources: Vec<String>,
+    names: Vec<String>,
 ) -> Reply {
     if let Some(helper) = editor.helper_mut() {
-        helper.sources = sources;
+        helper.names = names;
     }
     loop {
         let prompt = if typed.is_empty() { PROMPT } else { CONTINUATION };

@@ -16,8 +16,8 @@ use crate::ksqldb::cell::Cell;
 use crate::ksqldb::ddl::{Rejection, StatementFile, Submission};
 use crate::ksqldb::rows::{Header, Item, Row};
 use crate::ksqldb::session::{Directive, Session};
-use crate::ksqldb::statement::{Kind, Statement};
-use crate::ksqldb::{Client, Error};
+use crate::ksqldb::statement::{Kind, Script, Statement};
+use crate::ksqldb::{Client, Entity, Error};
 use crate::report::Reporter;
 use crate::report::entity::{cell, entity_text};
 use crate::report::output_size::output_width;
@@ -306,29 +306,18 @@ impl Runner {
             .map_err(RunError::Other)
     }
 
-    /// The names of the streams and tables, for completion. None when they cannot be had, or not at once.
-    pub(super) async fn source_names(&self) -> Vec<String> {
-        timeout(NAMES_LIMIT, self.list_sources())
-            .await
-            .unwrap_or_default()
+    /// The names of the streams, tables and queries, for completion. None when they cannot be had, or not at once.
+    pub(super) async fn known_names(&self) -> Vec<String> {
+        timeout(NAMES_LIMIT, self.list_names()).await.unwrap_or_default()
     }
 
-    async fn list_sources(&self) -> Vec<String> {
+    async fn list_names(&self) -> Vec<String> {
         let mut names = Vec::new();
-        for (source, list) in [("LIST STREAMS;", "streams"), ("LIST TABLES;", "tables")] {
-            let statement = crate::ksqldb::statement::Script::parse(source)
-                .statements
-                .remove(0);
+        for statement in Script::parse("LIST STREAMS; LIST TABLES; LIST QUERIES;").statements {
             let entities = self.client.execute(&statement, &Session::default()).await;
-            for entity in entities.unwrap_or_default() {
-                let sources = entity.body().get(list).and_then(Value::as_array);
-                names.extend(
-                    sources
-                        .into_iter()
-                        .flatten()
-                        .filter_map(|source| Some(source.get("name")?.as_str()?.to_owned())),
-                );
-            }
+            let entities = entities.unwrap_or_default();
+            names.extend(entities.iter().flat_map(Entity::source_names));
+            names.extend(entities.iter().flat_map(Entity::query_ids));
         }
         names
     }

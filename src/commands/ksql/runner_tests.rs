@@ -111,6 +111,51 @@ async fn what_is_set_goes_with_the_statements_after_it_and_queries_to_their_own_
     "#);
 }
 
+/// What was chosen is seen in the rows, not only acknowledged.
+#[tokio::test]
+async fn rows_are_shown_as_they_were_asked_for() {
+    let server = CannedServer::start(|path, _| match path {
+        "/query" => Answer::ok(
+            "[{\"header\":{\"queryId\":\"q\",\"schema\":\"`A` STRING, `B` BIGINT\"}},\n\
+             {\"row\":{\"columns\":[\"a long text\",7]}},\n{\"finalMessage\":\"Limit Reached\"}]",
+        ),
+        "/info" => Answer::ok(r#"{"KsqlServerInfo":{"version":"7.9.8","kafkaClusterId":"k","ksqlServiceId":"s","serverStatus":"RUNNING"}}"#),
+        _ => Answer::ok("true"),
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let spool = folder.path().join("spool");
+    let query = "SELECT * FROM a EMIT CHANGES LIMIT 1;";
+    let script = format!(
+        "SET CLI COLUMN-WIDTH 6\nSPOOL '{}'\n{query}\nSET CLI WRAP OFF\n{query}\nOUTPUT JSON\n{query}\nOUTPUT\n\
+         VERSION\nSERVER\nSERVER {}/\nSPOOL OFF",
+        spool.display(),
+        server.url,
+    );
+    run(&script, &server).await.unwrap();
+    let shown = fs::read_to_string(&spool).unwrap();
+    let (_, shown) = shown.split_once('\n').unwrap();
+    let shown = shown
+        .replace(&server.url, "[URL]")
+        .replace(env!("CARGO_PKG_VERSION"), "[VERSION]");
+    insta::assert_snapshot!(shown, @r#"
+    A       B
+    ──────  ──────
+    a long  7
+    text
+    what is too wide is cut
+    A       B
+    ──────  ──────
+    a lon…  7
+    output is JSON
+    {"A":"a long text","B":7}
+    output is JSON
+    osqdemo [VERSION], ksqlDB 7.9.8
+    [URL]
+    ksqlDB 7.9.8 at [URL]
+    "#);
+}
+
 #[tokio::test]
 async fn a_refused_statement_ends_the_script_with_its_place() {
     let server = CannedServer::start(|_, _| {

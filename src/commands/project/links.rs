@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::Result;
-use crate::link::between::{self, Linked, name_of};
+use crate::link::insertion::{self, Linked, name_of};
 use crate::plan::{Observed, ServiceSpec};
 use crate::ports::{self, FreePorts};
 use crate::stack::ServiceName;
@@ -35,5 +35,5 @@ pub fn linked<'a>(
         let control = folder.socket(&format!("{link}.sock"))?;
         places.insert(service.clone(), (port, control));
     }
-    Ok(between::put(desired, &places).map(|linked| (linked, picked)))
+    Ok(insertion::put(desired, &places).map(|linked| (linked, picked)))
 }

@@ -4,7 +4,7 @@ mod hosts;
 mod links;
 mod publishers;
 mod request;
-mod wanted;
+mod resolved;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub use hosts::ProjectHosts;
 pub use links::linked;
 pub use publishers::DaemonPublishers;
 pub use request::{HostConfigChoice, PortsRequest, Request};
-pub use wanted::{Means, Wanted};
+pub use resolved::{Means, Resolved};
 
 /// A project whose engine can observe and stop.
 pub struct Project {

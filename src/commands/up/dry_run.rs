@@ -8,10 +8,10 @@ use crate::events::SCHEMA_VERSION;
 
 impl Up<'_> {
     pub(super) async fn dry_run(&self) -> Result<()> {
-        let wanted = self.project.wanted(&self.request).await?;
-        self.tell_ports(&wanted);
-        self.tell_gone(&wanted);
-        let plan = self.plan(&wanted).await?;
+        let resolved = self.project.resolve(&self.request).await?;
+        self.tell_ports(&resolved);
+        self.tell_gone(&resolved);
+        let plan = self.plan(&resolved).await?;
         let operations: Vec<_> = plan
             .operations
             .iter()

@@ -4,7 +4,7 @@
 use super::{Prepared, Up};
 use crate::commands::images::{self, ImagesChanged};
 use crate::commands::osquery::{self, Tried};
-use crate::commands::project::{Means, Request, Wanted};
+use crate::commands::project::{Means, Request, Resolved};
 use crate::doctor::{memory_for, preflight};
 use crate::engine::docker::Support;
 use crate::engine::native::isolation::Isolation;
@@ -20,23 +20,23 @@ const FINDINGS_SHOWN: usize = 10;
 impl Up<'_> {
     pub(super) async fn prepare(&self) -> Result<Prepared> {
         let there = self.check_outside_kafka().await?;
-        let wanted = self.project.wanted(&self.request).await?;
-        let plan = self.plan(&wanted).await?;
-        preflight(&self.project.folder, &plan, &wanted.ports)?;
-        self.check_memory(&wanted, &plan)?;
+        let resolved = self.project.resolve(&self.request).await?;
+        let plan = self.plan(&resolved).await?;
+        preflight(&self.project.folder, &plan, &resolved.ports)?;
+        self.check_memory(&resolved, &plan)?;
         // From here on there is a project, and what becomes of it can be looked into.
         self.project.keep_client()?;
         if let Some(address) = self.request.settings.listen.value.address() {
             ListenerFolder::of(&self.project.folder).write_broker_config(address)?;
         }
-        wanted.remembered.save(&self.project.folder)?;
-        self.tell_ports(&wanted);
-        self.tell_gone(&wanted);
-        let plan = match images::provide_before_plan(self.context, &wanted).await? {
-            ImagesChanged::Yes => self.plan(&wanted).await?,
+        resolved.remembered.save(&self.project.folder)?;
+        self.tell_ports(&resolved);
+        self.tell_gone(&resolved);
+        let plan = match images::provide_before_plan(self.context, &resolved).await? {
+            ImagesChanged::Yes => self.plan(&resolved).await?,
             ImagesChanged::No => plan,
         };
-        let prepared = Prepared { wanted, plan };
+        let prepared = Prepared { resolved, plan };
         let prepared = self.with_osquery_or_agent(prepared).await?;
         // Last: what goes on record as about to be made is made next.
         if let Some(there) = there {
@@ -46,19 +46,19 @@ impl Up<'_> {
     }
 
     /// The plan for what is wanted, as things are now.
-    pub(super) async fn plan(&self, wanted: &Wanted) -> Result<Plan> {
-        let observed = wanted.engine.observe().await?;
-        Ok(Plan::make_of(&self.project.stack, &wanted.desired, &observed))
+    pub(super) async fn plan(&self, resolved: &Resolved) -> Result<Plan> {
+        let observed = resolved.engine.observe().await?;
+        Ok(Plan::make_of(&self.project.stack, &resolved.desired, &observed))
     }
 
     /// The same once it is known whether the hosts can run osquery.
     async fn with_osquery_or_agent(&self, prepared: Prepared) -> Result<Prepared> {
-        let Prepared { wanted, plan } = prepared;
-        let attempt = self.execution(&wanted);
-        let hosts = wanted.daemon().map(|daemon| &daemon.hosts);
-        let wanted = match osquery::try_image(&attempt, &wanted.desired, &plan, hosts).await? {
-            Tried::Nothing => return Ok(Prepared { wanted, plan }),
-            Tried::Made(_) => wanted,
+        let Prepared { resolved, plan } = prepared;
+        let attempt = self.execution(&resolved);
+        let hosts = resolved.daemon().map(|daemon| &daemon.hosts);
+        let resolved = match osquery::try_image(&attempt, &resolved.desired, &plan, hosts).await? {
+            Tried::Nothing => return Ok(Prepared { resolved, plan }),
+            Tried::Made(_) => resolved,
             Tried::Unavailable(error) => {
                 let osquery_unavailable = Some(error.to_string());
                 let request = Request {
@@ -66,20 +66,20 @@ impl Up<'_> {
                     ..self.request.clone()
                 };
                 // Its ports are chosen once more, and would be in use by itself.
-                drop(wanted);
-                let wanted = self.project.wanted(&request).await?;
-                wanted.remembered.save(&self.project.folder)?;
-                wanted
+                drop(resolved);
+                let resolved = self.project.resolve(&request).await?;
+                resolved.remembered.save(&self.project.folder)?;
+                resolved
             }
         };
-        let plan = self.plan(&wanted).await?;
-        Ok(Prepared { wanted, plan })
+        let plan = self.plan(&resolved).await?;
+        Ok(Prepared { resolved, plan })
     }
 
     /// Containers that do not fit into the memory of the daemon's machine are killed at some point; better told before
     /// anything starts.
-    fn check_memory(&self, wanted: &Wanted, plan: &Plan) -> Result<()> {
-        let Some(daemon) = wanted.daemon().filter(|_| !plan.is_empty()) else {
+    fn check_memory(&self, resolved: &Resolved, plan: &Plan) -> Result<()> {
+        let Some(daemon) = resolved.daemon().filter(|_| !plan.is_empty()) else {
             return Ok(());
         };
         let tight = match daemon.facts.memory {
@@ -96,15 +96,15 @@ impl Up<'_> {
     }
 
     /// Which services get other ports than they would have, and why.
-    pub(super) fn tell_ports(&self, wanted: &Wanted) {
-        for moved in wanted.ports.moved() {
+    pub(super) fn tell_ports(&self, resolved: &Resolved) {
+        for moved in resolved.ports.moved() {
             self.context.reporter.emit(Warning::PortMoved(moved.told()));
         }
     }
 
     /// That what `auto` found once is gone.
-    pub(super) fn tell_gone(&self, wanted: &Wanted) {
-        if let Some(gone) = wanted.osqueryd_gone.clone() {
+    pub(super) fn tell_gone(&self, resolved: &Resolved) {
+        if let Some(gone) = resolved.osqueryd_gone.clone() {
             self.context.reporter.emit(gone);
         }
     }
@@ -112,7 +112,7 @@ impl Up<'_> {
     /// What will be done. When the hosts are less than they should be, that is told, and told only when something
     /// changes.
     pub(super) fn tell_plan(&self, prepared: &Prepared) {
-        let Prepared { wanted, plan } = prepared;
+        let Prepared { resolved, plan } = prepared;
         let reporter = &self.context.reporter;
         for (index, operation) in plan.operations.iter().enumerate() {
             let operation = operation.clone();
@@ -127,7 +127,7 @@ impl Up<'_> {
                 instead_of: instead_of.clone(),
             });
         }
-        match &wanted.means {
+        match &resolved.means {
             Means::Processes {
                 isolation: Isolation::Marked { reason },
             } => {
@@ -137,8 +137,8 @@ impl Up<'_> {
             Means::Processes { .. } | Means::Nothing => {}
             Means::Containers(daemon) => reporter.emit(daemon.hosts.told()),
         }
-        if let Some(own) = &wanted.remembered.host_config {
-            let mut given = wanted.desired.iter();
+        if let Some(own) = &resolved.remembered.host_config {
+            let mut given = resolved.desired.iter();
             let given = given.find_map(|spec| spec.bootstrap_servers.as_deref());
             let is_replaced =
                 |servers| ![given, Some(host_config::BROKER_IN_CONTAINERS)].contains(&Some(servers));

@@ -21,8 +21,8 @@ impl Up<'_> {
         created: usize,
         elapsed: Duration,
     ) -> Result<()> {
-        let Prepared { wanted, plan } = prepared;
-        let services = wanted.desired.len();
+        let Prepared { resolved, plan } = prepared;
+        let services = resolved.desired.len();
         self.context.reporter.emit(if plan.is_empty() && created == 0 {
             Note::NothingToDo { services }
         } else {
@@ -33,7 +33,7 @@ impl Up<'_> {
         } else if self.request.settings.statements.value == Statements::None {
             self.context.reporter.emit(Note::StatementsLeftOut);
         }
-        let observed = wanted.engine.observe().await?;
+        let observed = resolved.engine.observe().await?;
         let hosts: Vec<String> = self
             .project
             .stack

@@ -6,7 +6,7 @@ use tokio::time::timeout_at;
 
 use super::Up;
 use super::registered::{Missing, until_registered};
-use crate::commands::project::{Means, Wanted};
+use crate::commands::project::{Means, Resolved};
 use crate::error::{Diagnose, Result};
 use crate::execute::{Execution, Waited};
 use crate::exit_code::ExitCode;
@@ -59,12 +59,16 @@ impl Diagnose for StatementsTooSlow {
 impl Up<'_> {
     /// Submits the statements once the server is healthy, and returns how many of them made something new. A stack
     /// without a server has none to submit, and the user may want none.
-    pub(super) async fn submit_when_healthy(&self, execution: &Execution, wanted: &Wanted) -> Result<usize> {
+    pub(super) async fn submit_when_healthy(
+        &self,
+        execution: &Execution,
+        resolved: &Resolved,
+    ) -> Result<usize> {
         if self.request.settings.statements.value == Statements::None {
             return Ok(0);
         }
         let Some(ksqldb) = self.project.stack.first(Role::Ksqldb) else {
-            return match (self.project.remote_ksqldb(), &wanted.means) {
+            return match (self.project.remote_ksqldb(), &resolved.means) {
                 (None, _) | (_, Means::Nothing) => Ok(0),
                 (Some(remote), _) => {
                     let noted = self.note_sources(remote).await;
@@ -76,7 +80,7 @@ impl Up<'_> {
                 }
             };
         };
-        match (execution.healthy(&ksqldb.name).await, &wanted.means) {
+        match (execution.healthy(&ksqldb.name).await, &resolved.means) {
             (Waited::Healthy, Means::Nothing) => return Ok(0),
             (Waited::Healthy, _) => {}
             (Waited::Cancelled, _) if self.context.shutdown.token().is_cancelled() => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::{ATTEMPTS, Attempt, Prepared, Up};
-use crate::commands::project::{DaemonPublishers, Wanted};
+use crate::commands::project::{DaemonPublishers, Resolved};
 use crate::error::{Failure, Result};
 use crate::events::Note;
 use crate::execute::{Begun, Execution};
@@ -26,10 +26,10 @@ impl Up<'_> {
         failure: Failure,
         number: u32,
     ) -> Result<Attempt> {
-        let (wanted, begun) = (&prepared.wanted, execution.begun());
-        let failure = match lost_port(wanted, &begun, &failure).await {
+        let (resolved, begun) = (&prepared.resolved, execution.begun());
+        let failure = match lost_port(resolved, &begun, &failure).await {
             Some(lost) if lost.insists == Insists::Nobody && number < ATTEMPTS => {
-                self.take_back(wanted, &begun).await?;
+                self.take_back(resolved, &begun).await?;
                 return Ok(Attempt::PortLost);
             }
             Some(blocked) => {
@@ -42,29 +42,29 @@ impl Up<'_> {
         self.context.reporter.failure(&failure);
         match self.on_failure {
             OnFailure::Keep => self.context.reporter.emit(Note::LeftAsItIs),
-            OnFailure::TakeBack => self.take_back(wanted, &begun).await?,
+            OnFailure::TakeBack => self.take_back(resolved, &begun).await?,
         }
         Err(failure)
     }
 
     /// Stops what this run started, on a time limit of its own; a further signal makes it hurry.
-    async fn take_back(&self, wanted: &Wanted, begun: &Begun) -> Result<()> {
+    async fn take_back(&self, resolved: &Resolved, begun: &Begun) -> Result<()> {
         if begun.ground.is_none() && begun.services.is_empty() {
             return Ok(());
         }
         self.context.reporter.emit(Note::TakingBack);
         let work = async {
             if begun.ground.is_some() {
-                return wanted.engine.close().await;
+                return resolved.engine.close().await;
             }
             for service in begun.services.iter().rev() {
-                wanted.engine.stop(service).await?;
+                resolved.engine.stop(service).await?;
             }
             Ok(())
         };
         let hurry = async {
             self.context.shutdown.at_once().cancelled().await;
-            let _ = wanted.engine.hurry().await;
+            let _ = resolved.engine.hurry().await;
             future::pending::<()>().await
         };
         tokio::select! {
@@ -80,11 +80,11 @@ impl Up<'_> {
 
 /// The service whose port was taken after it was chosen, if that is why it could not be started. How that shows differs
 /// from engine to engine; who has the port is worth more.
-async fn lost_port(wanted: &Wanted, begun: &Begun, failure: &Failure) -> Option<Blocked> {
+async fn lost_port(resolved: &Resolved, begun: &Begun, failure: &Failure) -> Option<Blocked> {
     if failure.diagnosis().exit_code() != ExitCode::Start {
         return None;
     }
-    let observed = wanted.engine.observe().await.ok()?;
-    let lost = wanted.ports.lost(&begun.services, &observed, &DaemonPublishers);
+    let observed = resolved.engine.observe().await.ok()?;
+    let lost = resolved.ports.lost(&begun.services, &observed, &DaemonPublishers);
     lost.await
 }

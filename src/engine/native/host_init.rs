@@ -21,7 +21,7 @@ use crate::engine::native::host_folder::{HostSpec, read_spec};
 use crate::engine::native::isolation::Isolation;
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
-use crate::lifeline;
+use crate::parent_watch;
 use crate::process::{self, HOST_VARIABLE};
 use crate::shutdown::Shutdown;
 use crate::state::remove_file;
@@ -83,7 +83,7 @@ impl Diagnose for HostError {
 /// When it cannot begin, or when its osqueryd ends by itself.
 pub async fn run(spec_file: &Path, shutdown: &Shutdown) -> Result<()> {
     let spec = read_spec(spec_file)?;
-    let asked = lifeline::watch();
+    let asked = parent_watch::watch();
     match spec.isolation {
         Isolation::Namespaces => furnish(&spec)?,
         Isolation::Marked { .. } => {

@@ -49,6 +49,9 @@ pub(in crate::report) fn note(note: &Note, project: Option<&ProjectName>) -> Str
             services => format!("{} services are healthy", services.len()),
         },
         Note::NoProjects { home } => format!("no projects in `{}`", home.display()),
+        Note::GivesWay { verb, process } => {
+            format!("`osqdemo {verb}` (process {process}) is at work on the project, and is ended")
+        }
         Note::WasNotRunning {
             project,
             data_removed: false,
@@ -230,7 +233,9 @@ fn awaiting_rows(sources: &[String], from: RowsFrom) -> String {
              Ctrl-C ends it"
         ),
         RowsFrom::Earliest => {
-            format!("there is no row{sources} yet, from the oldest on; waiting for one; Ctrl-C ends it")
+            format!(
+                "the query has no row yet, from the oldest record{sources} on; waiting for one; Ctrl-C ends it"
+            )
         }
     }
 }
@@ -296,10 +301,17 @@ pub(in crate::report) fn warning(warning: &Warning, project: Option<&ProjectName
              delivers them",
             folder.display()
         ),
-        Warning::StoppedCommandEnded { verb, process } => {
-            format!(
-                "`osqdemo {verb}` (process {process}) was stopped while it worked on the project, and is ended"
-            )
+        Warning::CommandKilled {
+            verb,
+            process,
+            was_stopped,
+        } => {
+            let why = if *was_stopped {
+                "was stopped while it worked on the project, and is ended"
+            } else {
+                "worked on the project and did not end when it was asked to; it is killed"
+            };
+            format!("`osqdemo {verb}` (process {process}) {why}")
         }
         Warning::TightMemory(memory) => memory.to_string(),
         Warning::NoMemoryLimits => {

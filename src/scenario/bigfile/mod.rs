@@ -5,8 +5,8 @@
 //! is gone before osquery has looked, the file is written again by a process that is held open. The file is
 //! removed in every case.
 
-mod nudges;
-mod told;
+mod progress;
+mod reopening;
 mod writer_watch;
 
 use std::collections::HashSet;
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::time::{self, Instant};
 
-use nudges::Nudges;
+use reopening::Reopening;
 
 use super::error::ScenarioError;
 use super::host_commands::{FilePlan, HomeFolder, HostCommands, Lifetime, NONCE_DIGITS};
@@ -213,7 +213,7 @@ impl<E: HostExec> Run<'_, E> {
         let mut is_writing = true;
         let mut is_released = lifetime == Lifetime::Natural;
         let mut give_up_at: Option<Instant> = None;
-        let mut nudges = Nudges::new();
+        let mut nudges = Reopening::new();
         loop {
             // What is seen comes last: however much comes along, nothing else waits for it.
             tokio::select! {

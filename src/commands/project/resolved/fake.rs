@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Means, Resolution, Wanted};
+use super::{Means, Resolution, Resolved};
 use crate::commands::project::Project;
 use crate::engine::fake::{Behaviour, FakeEngine};
 use crate::error::Result;
@@ -30,7 +30,7 @@ impl Prober for FakeProber {
 }
 
 impl Project {
-    pub(super) fn wanted_of_fake(&self, remembered: Remembered, ports: Ports) -> Result<Wanted> {
+    pub(super) fn resolved_of_fake(&self, remembered: Remembered, ports: Ports) -> Result<Resolved> {
         let resolution = Resolution {
             identity: &|_| "fake".to_owned(),
             image_content: &|_| String::new(),
@@ -38,7 +38,7 @@ impl Project {
             variables: &BTreeMap::new(),
             reach: Reach::Loopback,
         };
-        Ok(Wanted {
+        Ok(Resolved {
             engine: Arc::new(FakeEngine::new(self.folder.clone())),
             prober: Arc::new(FakeProber),
             desired: self.resolved(&remembered, &ports, &resolution)?,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Means, Resolution, Wanted, find_unknown_tables};
+use super::{Means, Resolution, Resolved, find_unknown_tables};
 use crate::commands::project::Project;
 use crate::engine::OsquerydChoice;
 use crate::engine::native::isolation::Isolation;
@@ -17,7 +17,11 @@ use crate::stack::Role;
 use crate::state::Remembered;
 
 impl Project {
-    pub(super) async fn wanted_natively(&self, mut remembered: Remembered, ports: Ports) -> Result<Wanted> {
+    pub(super) async fn resolved_natively(
+        &self,
+        mut remembered: Remembered,
+        ports: Ports,
+    ) -> Result<Resolved> {
         let choice = remembered
             .osqueryd_found
             .as_deref()
@@ -49,7 +53,7 @@ impl Project {
             registry: self.registry_of_hosts(&remembered, &ports, Reach::Loopback),
             kafka: self.kafka_properties(),
         };
-        Ok(Wanted {
+        Ok(Resolved {
             engine: Arc::new(NativeEngine::with_setup(self.folder.clone(), setup)),
             prober: Arc::new(ProtocolProber {
                 kafka: self.kafka_properties(),

@@ -15,14 +15,14 @@ const FIRST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
-pub(super) struct Nudges {
+pub(super) struct Reopening {
     pause: Duration,
     at: Option<Instant>,
     /// The queries whose rows have come since the last time.
     moving: HashSet<Join>,
 }
 
-impl Nudges {
+impl Reopening {
     pub(super) fn new() -> Self {
         Self {
             pause: FIRST,
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     /// When the next one is due, in pauses from now.
-    fn is_due_after(nudges: &Nudges, before: Instant, pauses: u32) -> bool {
+    fn is_due_after(nudges: &Reopening, before: Instant, pauses: u32) -> bool {
         let after = FIRST * pauses;
         nudges
             .at()
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_query_whose_rows_come_is_left_alone_for_a_while() {
-        let mut nudges = Nudges::new();
+        let mut nudges = Reopening::new();
         assert_eq!(nudges.at(), None);
         let before = Instant::now();
         nudges.missing(true);

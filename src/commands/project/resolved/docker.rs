@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Daemon, Means, Resolution, Wanted, find_unknown_tables};
+use super::{Daemon, Means, Resolution, Resolved, find_unknown_tables};
 use crate::client_properties::Portable;
 use crate::commands::project::Project;
 use crate::engine::OsquerydChoice;
@@ -18,12 +18,12 @@ use crate::stack::ImageRef;
 use crate::state::Remembered;
 
 impl Project {
-    pub(super) async fn wanted_in_containers(
+    pub(super) async fn resolved_in_containers(
         &self,
         mut remembered: Remembered,
         ports: Ports,
         pull: PullSettings,
-    ) -> Result<Wanted> {
+    ) -> Result<Resolved> {
         let connection = Connection::open().await?;
         connection.check_local()?;
         let facts = connection.facts().await?;
@@ -75,7 +75,7 @@ impl Project {
             },
             client,
         };
-        Ok(Wanted {
+        Ok(Resolved {
             engine: Arc::new(DockerEngine::with_setup(
                 self.folder.clone(),
                 connection.clone(),

@@ -27,8 +27,8 @@ use crate::settings::{SettingsError, Source, Statements};
 use crate::stack::{HttpService, Recipe, Role};
 use crate::state::Remembered;
 
-/// What is wanted of a project, and the means to get it.
-pub struct Wanted {
+/// What is wanted of a project, resolved to services and the means to get them.
+pub struct Resolved {
     /// Can also start.
     pub engine: Arc<dyn Engine>,
     /// Asks for health.
@@ -106,7 +106,7 @@ struct Resolution<'a> {
     reach: Reach,
 }
 
-impl Wanted {
+impl Resolved {
     /// The daemon, where containers run.
     pub fn daemon(&self) -> Option<&Daemon> {
         match &self.means {
@@ -121,7 +121,7 @@ impl Project {
     ///
     /// # Errors
     /// When the request cannot be, or a program is missing.
-    pub async fn wanted(&self, request: &Request) -> Result<Wanted> {
+    pub async fn resolve(&self, request: &Request) -> Result<Resolved> {
         let kind = request.settings.target.engine.value;
         self.check_engine(request).await?;
         self.check_registry(request)?;
@@ -138,12 +138,12 @@ impl Project {
             own.findings = left_out;
         }
         match kind {
-            EngineKind::Native => self.wanted_natively(remembered, ports).await,
+            EngineKind::Native => self.resolved_natively(remembered, ports).await,
             EngineKind::Docker => {
                 let pull = request.pull.clone();
-                self.wanted_in_containers(remembered, ports, pull).await
+                self.resolved_in_containers(remembered, ports, pull).await
             }
-            EngineKind::Fake => self.wanted_of_fake(remembered, ports),
+            EngineKind::Fake => self.resolved_of_fake(remembered, ports),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::scenario::outcome::{ScenarioReport, StageReport};
 ///
 /// # Errors
 /// When it cannot be written as XML.
-pub fn scenario_junit(report: &ScenarioReport) -> Result<String, SerializeError> {
+pub(in crate::report) fn scenario_junit(report: &ScenarioReport) -> Result<String, SerializeError> {
     let mut suite = TestSuite::new(report.scenario);
     suite.add_property(("verdict", report.verdict.to_string().as_str()));
     suite.add_property(("host", report.host.as_str()));
@@ -48,8 +48,8 @@ fn test_case(report: &ScenarioReport, stage: &StageReport) -> TestCase {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scenario_text::tests::{passed, timed_out};
     use super::*;
+    use crate::report::scenario_text::tests::{passed, timed_out};
 
     #[test]
     fn a_run_that_passed() {

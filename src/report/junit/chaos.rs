@@ -11,7 +11,7 @@ use crate::chaos::report::ChaosReport;
 ///
 /// # Errors
 /// When it cannot be written as XML.
-pub(super) fn chaos_junit(report: &ChaosReport) -> Result<String, SerializeError> {
+pub(in crate::report) fn chaos_junit(report: &ChaosReport) -> Result<String, SerializeError> {
     let mut suite = TestSuite::new("chaos");
     suite.set_time(Duration::from_millis(report.elapsed_ms));
     suite.add_property(("verdict", report.verdict.to_string().as_str()));
@@ -44,8 +44,8 @@ pub(super) fn chaos_junit(report: &ChaosReport) -> Result<String, SerializeError
 
 #[cfg(test)]
 mod tests {
-    use super::super::chaos_text::tests::failed;
     use super::*;
+    use crate::report::chaos_text::tests::failed;
 
     #[test]
     fn a_run_that_failed() {
