@@ -6,7 +6,7 @@
 # PROGRAM is the osqdemo to run. Clients are installed into target/clients, once, by pip, npm, go, mvn, cargo and
 # apt-get download; one that cannot be had is not run, which is said. --quick is one client of each kind, which takes a
 # minute and a half; --fetch installs, and runs nothing. --write writes docs/clients.md. What fails is tried on Apache Kafka as well, where that
-# can be had. Ends with 1 when a check has failed that does not fail there; with CI=true also when a quick client cannot be had.
+# can be had. Ends with 1 when a check has failed that does not fail there.
 set -euo pipefail
 program=target/release/osqdemo only='' quick='' fetch='' write=''
 while [ $# -gt 0 ]; do
@@ -72,7 +72,6 @@ client() {
   if ! "$install" >"$log" 2>&1; then
     printf 'client\t%s\tnot run: %s\n' "$name" "$(grep -v '^ *$' "$log" | tail -n 1 | cut -c 1-200)" >"$result"
     echo "clients: $name NOT RUN: it cannot be installed here; $log says why" >&2
-    [ -z "$quick" ] || [ "${CI:-}" != true ] || failed=1
     return 0
   fi
   [ -z "$fetch" ] || return 0

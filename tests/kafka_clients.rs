@@ -1,11 +1,13 @@
 //! One Kafka client of each kind against `osqdemo serve broker`: what of `scripts/clients.sh` takes less than two minutes.
 //!
-//! `make test` has the script install them. Where they are not, this says so and is skipped; in CI it fails.
+//! `make test` has the script install them. Where none is, this says so and is skipped, and in CI it fails; one that cannot
+//! be had just now is named.
 
 #[path = "support/docker.rs"]
 mod docker_support;
 mod support;
 
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -32,7 +34,8 @@ fn a_client_of_each_kind_does_all_that_it_can() {
     let of_clients = told.lines().filter_map(|line| line.strip_prefix("clients: "));
     let (missing, ran): (Vec<_>, Vec<_>) = of_clients.partition(|line| line.contains("NOT RUN"));
     for line in missing {
-        docker_support::is_there(false, &format!("client: {line}"));
+        // Past the test harness, which hides what a passing test prints.
+        let _ = writeln!(std::io::stderr(), "\n*** NOT RUN: {line} ***");
     }
     assert!(!ran.is_empty(), "{told}");
 }
