@@ -2,15 +2,13 @@
 //! own examples print what they measure.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use osqdemo::kafka::{list_topics, read_all};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::example::run;
 use crate::figure::{Figure, Report};
 use crate::stack::{BenchStack, Engine};
 
@@ -146,25 +144,4 @@ fn engine(runs: usize, report: &mut Report) -> Result<()> {
         .at_most(0.5),
     );
     Ok(())
-}
-
-/// What an example prints, a JSON object a line.
-fn run<T: DeserializeOwned>(example: &str, arguments: &[&str]) -> Result<Vec<T>> {
-    let folder = Path::new(env!("CARGO_BIN_EXE_osqdemo"))
-        .parent()
-        .context("the binary lies in no folder")?;
-    let program: PathBuf = folder.join("examples").join(example);
-    let output = Command::new(&program)
-        .args(arguments)
-        .output()
-        .with_context(|| format!("failed to run `{}`", program.display()))?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        bail!("`{}` failed: {text}", program.display());
-    }
-    let lines = String::from_utf8_lossy(&output.stdout);
-    lines
-        .lines()
-        .map(|line| Ok(serde_json::from_str(line)?))
-        .collect()
 }

@@ -1,12 +1,10 @@
 //! The osquery extension: what its spool costs, and how fast a spool drains. The extension's own example plays osqueryd
 //! and prints what it measures.
 
-use std::path::Path;
-use std::process::Command;
-
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use serde::Deserialize;
 
+use crate::example::run;
 use crate::figure::{Figure, Report};
 
 /// One line of the example's output.
@@ -24,14 +22,10 @@ const WITH: &str = "with the spool";
 
 /// Rates, CPU and memory side by side, and the drain of a million lines.
 pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
-    let folder = Path::new(env!("CARGO_BIN_EXE_osqdemo"))
-        .parent()
-        .context("the binary lies in no folder")?;
-    let program = folder.join("examples").join("line_throughput");
     let mut measured = Vec::new();
     for part in ["rates", "drain"] {
         for _ in 0..runs {
-            measured.extend(run(&program, part)?);
+            measured.extend(run::<Measured>("line_throughput", &[part])?);
         }
     }
     let of = |case: &str, figure: &str| -> Vec<f64> {
@@ -87,20 +81,4 @@ pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
         of("drain", "resident_most_mb"),
     ));
     Ok(())
-}
-
-fn run(program: &Path, part: &str) -> Result<Vec<Measured>> {
-    let output = Command::new(program)
-        .arg(part)
-        .output()
-        .with_context(|| format!("failed to run `{}`", program.display()))?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        bail!("`{}` failed: {text}", program.display());
-    }
-    let lines = String::from_utf8_lossy(&output.stdout);
-    lines
-        .lines()
-        .map(|line| Ok(serde_json::from_str(line)?))
-        .collect()
 }

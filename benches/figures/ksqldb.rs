@@ -2,16 +2,15 @@
 //! new query has its first result.
 
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use serde::Deserialize;
 use tempfile::TempDir;
 
+use crate::example::run;
 use crate::figure::{Figure, Report, quantile};
 use crate::service::{Connection, PATIENCE, Service, free_address, until};
 
@@ -93,22 +92,9 @@ fn first_results_of_a_server() -> Result<Vec<f64>> {
 }
 
 fn throughput(runs: usize, report: &mut Report) -> Result<()> {
-    let folder = Path::new(env!("CARGO_BIN_EXE_osqdemo"))
-        .parent()
-        .context("the binary lies in no folder")?;
-    let program = folder.join("examples").join("join_throughput");
     let mut measured = Vec::new();
     for _ in 0..runs {
-        let output = Command::new(&program)
-            .output()
-            .with_context(|| format!("failed to run `{}`", program.display()))?;
-        if !output.status.success() {
-            let text = String::from_utf8_lossy(&output.stderr);
-            bail!("`{}` failed: {text}", program.display());
-        }
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
-            measured.push(serde_json::from_str::<Measured>(line)?);
-        }
+        measured.extend(run::<Measured>("join_throughput", &[])?);
     }
     let of = |case: &str, value: fn(&Measured) -> f64| {
         measured

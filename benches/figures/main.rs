@@ -11,6 +11,7 @@ mod avro;
 mod broker;
 mod console;
 mod docker;
+mod example;
 mod extension;
 mod figure;
 mod ksqldb;
