@@ -8,6 +8,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::symm::Cipher;
 use openssl::x509::X509;
 use osqdemo_broker::{ClientCertificates, Listener, Mechanism, Secret, Tls, User};
+use osquery_protocol::fake::FakeExtension;
 use osquery_protocol::plugin::LoggerRequest;
 use serde_json::json;
 use tempfile::TempDir;
@@ -20,6 +21,17 @@ use crate::world::{PATIENCE, World, line, log};
 
 const RIGHT: &str = "swordfish";
 const WRONG: &str = "hunter22";
+
+/// Logs fifty lines, and returns them.
+fn log_fifty(extension: &FakeExtension) -> Vec<String> {
+    let lines: Vec<String> = (0..50)
+        .map(|number| line("processes", &format!("/{number}")))
+        .collect();
+    for line in &lines {
+        log(extension, LoggerRequest::Line(line.as_str().into()));
+    }
+    lines
+}
 
 /// A broker with two listeners: one over TLS that asks for a login or a certificate, and one for whoever reads what arrived.
 struct Broker {
@@ -113,12 +125,7 @@ fn lines_wait_for_the_right_password_and_a_wrong_one_is_told() {
     );
 
     let (_osqueryd, process, extension) = world.running();
-    let lines: Vec<String> = (0..50)
-        .map(|number| line("processes", &format!("/{number}")))
-        .collect();
-    for line in &lines {
-        log(&extension, LoggerRequest::Line(line.as_str().into()));
-    }
+    let lines = log_fifty(&extension);
     process.wait_for_log("Authentication");
     assert_eq!(world.statistic(&extension, "waiting"), 50);
 
@@ -160,12 +167,7 @@ fn lines_wait_for_another_certificate(served: &(X509, PKey<Private>), told: &str
     };
     world.configure(&towards(&wrong, "wrong"));
     let (_osqueryd, process, extension) = world.running();
-    let lines: Vec<String> = (0..50)
-        .map(|number| line("processes", &format!("/{number}")))
-        .collect();
-    for line in &lines {
-        log(&extension, LoggerRequest::Line(line.as_str().into()));
-    }
+    let lines = log_fifty(&extension);
     // librdkafka does not say what is wrong with it; the check does.
     process.wait_for_log("certificate verify failed");
     let (code, text) = world.check(&["--check", "--connect"]);
