@@ -1,4 +1,6 @@
 //! The REST API's contract: statuses, codes and exact bytes.
+//!
+//! Long because the answers are written out, byte for byte.
 
 mod support;
 

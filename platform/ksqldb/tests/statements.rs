@@ -1,4 +1,7 @@
 //! What statements make, change and refuse.
+//!
+//! Long because every test binary links the whole server, and each statement is shown with what it leaves and what
+//! it refuses.
 
 mod support;
 

@@ -1,7 +1,8 @@
 //! A query's steps as `EXPLAIN` prints them: the last step first, what feeds it indented below.
 
 use super::aggregation::Aggregation;
-use super::inputs::{Input, Inputs, JoinCriteria, JoinMethod, PSEUDO_COLUMNS};
+use super::inputs::{Input, Inputs, PSEUDO_COLUMNS};
+use super::join_criteria::{JoinCriteria, JoinMethod};
 use super::topology::Topology;
 use crate::expression::Expr;
 use crate::syntax::ast::JoinKind;

@@ -3,6 +3,8 @@
 //! At least once: a position is committed only after every record made from what lies before it was
 //! acknowledged, so a crash repeats records and loses none ([`Ledger`] has the order). Or exactly once: records and
 //! position are committed in one transaction, and while that is done nothing is processed.
+//!
+//! Long because a record, its output and its commit are one state, and their order is the promise.
 
 use std::sync::Arc;
 use std::time::Duration;

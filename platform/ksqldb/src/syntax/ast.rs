@@ -2,6 +2,8 @@
 //!
 //! Names of identifiers are already folded: unquoted ones upper case, quoted ones as written.
 //! Positions are where the construct begins, for error messages in ksqlDB's `line 1:8` form.
+//!
+//! Long because it is one tree, in the grammar's terms: a type for each construct.
 
 use std::fmt;
 

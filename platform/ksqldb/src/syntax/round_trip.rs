@@ -1,4 +1,6 @@
 //! Properties of the whole way: no text panics, and a tree's canonical text reads back to that tree.
+//!
+//! Long because the generators of one tree are built on each other, from names to whole statements.
 
 use proptest::prelude::*;
 

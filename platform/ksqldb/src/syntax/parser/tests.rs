@@ -1,4 +1,6 @@
 //! What reads as what, and what is refused how.
+//!
+//! Long because it follows the grammar: what is taken and what is refused, construct by construct.
 
 use super::super::ast::{
     ColumnConstraint, ConnectorKind, ConnectorStatement, Duration, ExpressionKind, JoinKind, Listing,
