@@ -76,7 +76,7 @@ impl Command {
 
 /// What commands have left behind, by the command's number.
 #[derive(Debug, Default)]
-pub(super) struct LeftBehind(BTreeMap<i64, Leavings>);
+pub(super) struct LeftBehind(pub(super) BTreeMap<i64, Leavings>);
 
 impl LeftBehind {
     pub(super) fn note(&mut self, command: &Command) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::catalog::upper;
@@ -13,11 +14,11 @@ use super::entity::{
 use super::failure::{ErrorCode, Refusal};
 use super::listing::View;
 use crate::functions;
-use crate::functions::catalogue::{Parameter, Signature};
+use crate::functions::catalogue::{self, Parameter, Signature};
 use crate::metastore::{Source, SourceWindow};
-use crate::plan::{self, QueryPlan};
+use crate::plan::QueryPlan;
 use crate::queries::PersistentQuery;
-use crate::runtime::{Listening, QueryState};
+use crate::runtime::{Committed, Listening, Meter, QueryState};
 use crate::syntax::ast::SourceKind;
 
 impl View<'_> {
@@ -58,7 +59,11 @@ impl View<'_> {
                 .timestamp
                 .as_ref()
                 .map_or_else(String::new, |timestamp| timestamp.column.clone()),
-            statistics: String::new(),
+            statistics: if extended {
+                self.statistics(source)
+            } else {
+                String::new()
+            },
             error_stats: if extended {
                 self.processing_log(source)
             } else {
@@ -94,10 +99,53 @@ impl View<'_> {
     fn offsets(&self, source: &Source) -> Vec<Json> {
         let queries = self.catalog.queries.values();
         let writers = queries.filter(|query| query.sink().is_some_and(|sink| sink.name == source.name));
-        let group = |query: &Arc<PersistentQuery>| self.config.query_group(&query.id);
-        writers
-            .map(|query| json!({"groupId": group(query), "topicSummaries": []}))
-            .collect()
+        let summary = |query: &Arc<PersistentQuery>| {
+            let topics = self.positions.get(&query.id).into_iter().flatten();
+            let topics: Vec<Json> = topics.map(topic_summary).collect();
+            json!({"groupId": self.config.query_group(&query.id), "topicSummaries": topics})
+        };
+        writers.map(summary).collect()
+    }
+
+    /// What the queries have read from the source's topic, and written to it; nothing where that is none.
+    fn statistics(&self, source: &Source) -> String {
+        let now_ms = osqdemo_clock::timestamp().as_millisecond();
+        let (mut read, mut written) = (Meter::default(), Meter::default());
+        for query in self.catalog.queries.values() {
+            let Some(status) = self.runtime.status(&query.id) else {
+                continue;
+            };
+            read = read.and(status.read(&source.topic), now_ms);
+            if query.sink().is_some_and(|sink| sink.topic == source.topic) {
+                written = written.and(status.written(), now_ms);
+            }
+        }
+        let rate = |meter: Meter| match meter.rate(now_ms) {
+            0.0 => "0".to_owned(),
+            rate => format!("{rate:.2}"),
+        };
+        let mut statistics = Vec::new();
+        if read.records() > 0 {
+            statistics.extend([
+                ("consumer-messages-per-sec", rate(read)),
+                ("consumer-total-bytes", read.bytes().to_string()),
+                ("consumer-total-messages", read.records().to_string()),
+            ]);
+        }
+        if written.records() > 0 {
+            statistics.extend([
+                ("messages-per-sec", rate(written)),
+                ("total-messages", written.records().to_string()),
+            ]);
+        }
+        let last = read.last_ms().max(written.last_ms());
+        let Some(last) = last.and_then(|last| Timestamp::from_millisecond(last).ok()) else {
+            return String::new();
+        };
+        let numbers = statistics
+            .iter()
+            .map(|(name, value)| format!("{name:>16}:{value:>10} "));
+        format!("{}{:>16}: {last}", numbers.collect::<String>(), "last-message")
     }
 
     /// What the queries that fill the source could not process, one record a line.
@@ -167,6 +215,18 @@ impl View<'_> {
         description.state = Some(state);
         description
     }
+}
+
+fn topic_summary(topic: &Committed) -> Json {
+    let offsets = topic.partitions.iter().map(|partition| {
+        json!({
+            "partition": partition.partition,
+            "logStartOffset": partition.first,
+            "logEndOffset": partition.end,
+            "consumerOffset": partition.committed,
+        })
+    });
+    json!({"kafkaTopic": topic.topic, "offsets": offsets.collect::<Vec<_>>()})
 }
 
 pub(super) fn describe_plan(id: &str, statement: &str, plan: &QueryPlan) -> QueryDescription {

@@ -11,6 +11,7 @@ use super::bounds::{Answers, MOST_STATEMENTS, MOST_TEXT_AT_A_TIME, Patience, in_
 use super::catalog::{Catalog, Circumstances, Decision};
 use super::entity::{Answer, Entity};
 use super::failure::{ErrorCode, Failure, Refusal};
+use super::group_positions::Positions;
 use super::injection::completed;
 use super::listing::View;
 use super::observed_topics::{EMPTY, needs_topics};
@@ -254,7 +255,10 @@ impl Executor {
                 }
             },
             None => {
-                let view = self.view(&catalog, topics.as_ref().unwrap_or(&EMPTY), session);
+                let positions = self.positions(&parsed.statement, &catalog);
+                let positions = patience.wait_for(positions).await?;
+                let topics = topics.as_ref().unwrap_or(&EMPTY);
+                let view = self.view(&catalog, topics, &positions, session);
                 match view.answer(&parsed.statement, &parsed.text) {
                     Some(answer) => answer.map_err(bad)?,
                     None => return Err(bad("This statement cannot be executed here".to_owned().into())),
@@ -284,6 +288,7 @@ impl Executor {
         &'a self,
         catalog: &'a Catalog,
         topics: &'a Topics,
+        positions: &'a Positions,
         session: &'a Session,
     ) -> View<'a> {
         View {
@@ -292,6 +297,7 @@ impl Executor {
             catalog,
             runtime: &self.runtime,
             topics,
+            positions,
             session,
         }
     }

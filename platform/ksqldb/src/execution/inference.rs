@@ -25,7 +25,7 @@ pub(super) struct Side<'a> {
 }
 
 /// What comes from a schema.
-struct Inferred {
+pub(super) struct Inferred {
     pub(super) columns: Vec<(String, SqlType)>,
     full_name: Option<String>,
 }

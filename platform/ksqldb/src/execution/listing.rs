@@ -8,6 +8,7 @@ use super::catalog::{Catalog, upper};
 use super::description::{describe_function, describe_plan};
 use super::entity::{Entity, FunctionName, RunningQuery, SchemaInfo, SourceInfo, TopicInfo, Variable};
 use super::failure::Refusal;
+use super::group_positions::Positions;
 use super::properties;
 use super::session::Session;
 use super::topics::Topics;
@@ -32,6 +33,8 @@ pub(crate) struct View<'a> {
     pub(crate) runtime: &'a Runtime,
     /// The topics there are; empty where the statement does not need them.
     pub(crate) topics: &'a Topics,
+    /// How far the queries are that are described at length.
+    pub(super) positions: &'a Positions,
     /// The request's properties and variables.
     pub(crate) session: &'a Session,
 }

@@ -15,6 +15,7 @@ mod description;
 mod entity;
 mod executor;
 mod failure;
+mod group_positions;
 mod inference;
 mod injection;
 mod insertion;

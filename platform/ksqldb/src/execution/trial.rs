@@ -4,6 +4,7 @@ use super::bounds::{Patience, in_place};
 use super::catalog::{Catalog, Circumstances, Decision};
 use super::executor::Executor;
 use super::failure::{ErrorCode, Failure, Refusal};
+use super::group_positions::UNASKED;
 use super::injection::completed;
 use super::insertion::{values_of, without_values};
 use super::observed_topics::{EMPTY, needs_topics};
@@ -87,7 +88,7 @@ impl Executor {
                         sequence += 1;
                     }
                 } else {
-                    let view = self.view(&catalog, &EMPTY, &session);
+                    let view = self.view(&catalog, &EMPTY, &UNASKED, &session);
                     if let Some(answer) = view.answer(&parsed.statement, &parsed.text) {
                         answer.map_err(bad)?;
                     }

@@ -114,8 +114,22 @@ impl Expr {
             Self::Column(place) => Ok(Cow::Borrowed(&row[*place])),
             Self::Variable(place) => Ok(Cow::Borrowed(&frame.parameters[*place])),
             Self::Not(inner) => boolean(!inner.truth(row, frame)?),
-            Self::And(left, right) => boolean(left.truth(row, frame)? && right.truth(row, frame)?),
-            Self::Or(left, right) => boolean(left.truth(row, frame)? || right.truth(row, frame)?),
+            Self::And(operands) => {
+                for operand in operands {
+                    if !operand.truth(row, frame)? {
+                        return boolean(false);
+                    }
+                }
+                boolean(true)
+            }
+            Self::Or(operands) => {
+                for operand in operands {
+                    if operand.truth(row, frame)? {
+                        return boolean(true);
+                    }
+                }
+                boolean(false)
+            }
             Self::Compare(comparison, left, right) => {
                 let (left, right) = (left.evaluate(row, frame)?, right.evaluate(row, frame)?);
                 boolean(comparison.holds(&left, &right))
@@ -129,9 +143,13 @@ impl Expr {
                 boolean(same == *wanted)
             }
             Self::Negate(inner) => negate(&*inner.evaluate(row, frame)?).map(Cow::Owned),
-            Self::Arithmetic(arithmetic, left, right) => {
-                let (left, right) = (left.evaluate(row, frame)?, right.evaluate(row, frame)?);
-                arithmetic.apply(&left, &right).map(Cow::Owned)
+            Self::Arithmetic(first, rest) => {
+                let mut value = first.evaluate(row, frame)?;
+                for (arithmetic, operand) in rest {
+                    let operand = operand.evaluate(row, frame)?;
+                    value = Cow::Owned(arithmetic.apply(&value, &operand)?);
+                }
+                Ok(value)
             }
             Self::Concatenate(..) => {
                 // The room of the last one; an inner one finds none.
@@ -236,9 +254,9 @@ impl Expr {
     /// Appends the text of a string, as Java does: `null` where there is none. A chain of `+` so builds one
     /// text, not one a sign.
     fn append_text(&self, row: &[Value], frame: Frame<'_>, text: &mut String) -> Result<(), EvaluationError> {
-        if let Self::Concatenate(left, right) = self {
-            left.append_text(row, frame, text)?;
-            return right.append_text(row, frame, text);
+        if let Self::Concatenate(operands) = self {
+            let mut operands = operands.iter();
+            return operands.try_for_each(|operand| operand.append_text(row, frame, text));
         }
         match self.evaluate(row, frame)?.as_ref() {
             Value::String(part) => {

@@ -120,6 +120,7 @@ pub fn plan_query_with(
             new_key: &new_key,
             is_exploded: !projected.tables.is_empty(),
             aggregation: aggregation.as_ref(),
+            is_persistent: !matches!(purpose, Purpose::Push),
             output: &output,
             sink: sink
                 .as_ref()

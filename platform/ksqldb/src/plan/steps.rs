@@ -24,6 +24,18 @@ use ends::{destination, scan};
 
 pub(super) use ends::wrappings;
 
+/// The rows of a table that is not joined.
+pub(super) const SOURCE_STORE: &str = "KsqlTopic-Reduce";
+/// The states of an aggregation's groups.
+pub(super) const AGGREGATE_STORE: &str = "Aggregate-Aggregate-Materialize";
+/// The rows that a join of tables made last.
+pub(super) const LAST_STORE: &str = "Project-Last";
+
+/// The rows of a side of a join with tables; `later` joins come behind it.
+pub(super) fn join_store(side: &str, later: usize) -> String {
+    format!("{}KafkaTopic_{side}-Reduce", "L_Join-".repeat(later))
+}
+
 /// A query whose expressions still name places of the scope.
 pub(super) struct Steps {
     pub(super) inputs: Inputs,
@@ -114,7 +126,7 @@ impl Steps {
                             .map(|column| column.expr.clone())
                             .collect(),
                         encoder: key_encoder(sink.source.key_format, sink.schema.key()),
-                        store: self.store("Project-Last", Windows::None, None),
+                        store: self.store(LAST_STORE, Windows::None, None),
                     })));
                 }
             }
@@ -250,7 +262,7 @@ impl Steps {
         RememberStep {
             key: self.primary(0, layout),
             encoder: key_encoder(source.key_format, source.schema.key()),
-            store: self.store("KsqlTopic-Reduce", windows_of(source.window), None),
+            store: self.store(SOURCE_STORE, windows_of(source.window), None),
         }
     }
 
@@ -305,11 +317,7 @@ impl Steps {
             passes_old: aggregation.having.is_some(),
             of_table,
             encoder,
-            store: self.store(
-                "Aggregate-Aggregate-Materialize",
-                windows_of(self.window),
-                retention,
-            ),
+            store: self.store(AGGREGATE_STORE, windows_of(self.window), retention),
         }
     }
 

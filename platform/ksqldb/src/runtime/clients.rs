@@ -1,7 +1,7 @@
 //! Push queries and prints: what runs for as long as a client listens.
 
 use std::collections::BTreeMap;
-use std::hash::RandomState;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use rdkafka::error::KafkaError;

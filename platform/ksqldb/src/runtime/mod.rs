@@ -13,6 +13,7 @@ mod pull;
 mod push;
 mod state;
 mod status;
+mod traffic;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,10 +33,11 @@ use persistent::{Wish, Worker};
 use processing_log::ProcessingLog;
 
 pub(crate) use clients::{Listening, PushError, transient_id};
-pub(crate) use positions::{PositionError, Resets, starting_offsets};
+pub(crate) use positions::{Committed, PositionError, Resets, committed, starting_offsets};
 pub(crate) use pull::{PullPlaces, pull};
 pub(crate) use push::{Extent, PushEvent, PushQuery};
 pub(crate) use status::{QueryState, QueryStatus};
+pub(crate) use traffic::Meter;
 
 /// How long a query may take to stop before others go on without it: more than it takes to finish what is under way.
 const STOP_DEADLINE: Duration = Duration::from_secs(8);

@@ -578,6 +578,13 @@ pub enum ExpressionKind {
     Unary(UnaryOperator, Box<Expression>),
     /// `a op b`
     Binary(Box<Expression>, BinaryOperator, Box<Expression>),
+    /// `a op b op c …`, read from left to right: more operators of one rank than a tree is high, side by side.
+    Chain {
+        /// The first operand.
+        first: Box<Expression>,
+        /// The others, each with the operator before it.
+        rest: Vec<(BinaryOperator, Expression)>,
+    },
     /// `a LIKE pattern [ESCAPE 'c']`
     Like {
         /// The text.

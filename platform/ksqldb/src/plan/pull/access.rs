@@ -24,9 +24,9 @@ pub(crate) enum Access {
 }
 
 /// A comparison of a column with something without columns.
-struct Comparison<'a> {
-    column: &'a str,
-    operator: BinaryOperator,
+pub(super) struct Comparison<'a> {
+    pub(super) column: &'a str,
+    pub(super) operator: BinaryOperator,
     value: &'a Expression,
 }
 

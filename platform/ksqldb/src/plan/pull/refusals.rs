@@ -123,11 +123,12 @@ impl<'a> Columns<'a> {
 
     /// Conditions that ksqlDB does not take.
     pub(super) fn check_supported(&self, filter: &Expression) -> Result<(), PlanError> {
+        let connected = [BinaryOperator::And, BinaryOperator::Or];
+        if let Some(operands) = connected.into_iter().find_map(|by| filter.connected_by(by)) {
+            let mut operands = operands.into_iter();
+            return operands.try_for_each(|operand| self.check_supported(operand));
+        }
         match &filter.kind {
-            ExpressionKind::Binary(left, BinaryOperator::And | BinaryOperator::Or, right) => {
-                self.check_supported(left)?;
-                self.check_supported(right)
-            }
             ExpressionKind::Unary(UnaryOperator::Not, _) | ExpressionKind::IsNull { .. } => Err(self
                 .unanswerable(&format!(
                     "Unsupported expression in WHERE clause: {}",

@@ -6,7 +6,7 @@ use super::super::demand::Layout;
 use super::super::join_criteria::{JoinCriteria, JoinMethod};
 use super::super::pipeline::{JoinStep, Scan, Step, TableJoinStep, TableSide, Windows};
 use super::super::sink::Sink;
-use super::{Steps, key_encoder};
+use super::{Steps, join_store, key_encoder};
 use crate::expression::Expr;
 use crate::serde::{Encoder, Format};
 use crate::syntax::ast::Duration;
@@ -51,11 +51,10 @@ impl Steps {
                     grace_ms: within.grace.map(Duration::milliseconds),
                 })));
             } else {
-                let nested = "L_Join-".repeat(last - index);
                 let side = |name: &str, key: Expr, width: usize| TableSide {
                     key,
                     width,
-                    store: self.store(&format!("{nested}KafkaTopic_{name}-Reduce"), Windows::None, None),
+                    store: self.store(&join_store(name, last - index), Windows::None, None),
                 };
                 let step = Arc::new(TableJoinStep {
                     kind: join.kind,

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bigdecimal::BigDecimal;
 use bigdecimal::num_bigint::BigInt;
 use osqdemo_protobuf::{
-    DynamicMessage, EnumDescriptor, FieldDescriptor, Linked, MapKey, MessageDescriptor, Value as Written,
+    Codec, DynamicMessage, EnumDescriptor, FieldDescriptor, Linked, MapKey, MessageDescriptor,
+    Value as Written,
 };
 use osqdemo_registry_client::wire::split_message_indexes;
 

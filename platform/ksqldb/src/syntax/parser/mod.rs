@@ -122,8 +122,10 @@ struct Parser<'text> {
     types: &'text NamedTypes,
     /// How many parts the named types of the statement at hand have had so far.
     type_parts: usize,
-    /// How many operators and subscripts the expression at hand has chained without nesting.
+    /// How many `||`, predicates, subscripts and fields the expression at hand has chained without nesting.
     chained: usize,
+    /// How many other operators it has.
+    operators: usize,
 }
 
 impl<'text> Parser<'text> {
@@ -137,6 +139,7 @@ impl<'text> Parser<'text> {
             types: &NO_TYPES,
             type_parts: 0,
             chained: 0,
+            operators: 0,
         })
     }
 
