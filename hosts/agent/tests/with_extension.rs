@@ -2,6 +2,8 @@
 //!
 //! The extension is this test program itself: the agent starts a script that runs the "test" `extension_process` below,
 //! which serves osquery's protocol until it is told to end. Its behaviour is steered, and observed, through files.
+//!
+//! Long because the extension of every test is this one program, steered in the same words.
 
 mod support;
 

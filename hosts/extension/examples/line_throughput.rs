@@ -8,6 +8,8 @@
 //! - `bytes FILE`: what topics hold of the lines of a file in each of these formats.
 //! - `drain`: a million lines are spooled without a broker; then there is one.
 //! - `null SOCKET`: is the extension that does nothing.
+//!
+//! Long because what is measured side by side is measured by one program, with one clock.
 
 #![expect(clippy::print_stdout, reason = "what is measured goes to standard output")]
 

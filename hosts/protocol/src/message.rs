@@ -1,4 +1,6 @@
 //! The API's calls and replies as values, and their form on the wire.
+//!
+//! Long because it is one protocol's messages, each with its writing and its reading.
 
 use std::collections::BTreeMap;
 use std::io::Read;

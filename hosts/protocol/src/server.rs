@@ -11,10 +11,10 @@
 //! osqueryd's side (the *manager*) answers few calls, some of them slow; there every connection gets a
 //! thread.
 
-use std::collections::{BTreeMap, HashMap};
-use std::io::{self, BufRead, BufReader, Cursor, Read, Write};
+use std::collections::BTreeMap;
+use std::io;
 use std::net::Shutdown;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -24,14 +24,17 @@ use std::time::{Duration, Instant};
 
 use crate::message::{Answer, Call, INTERNAL_ERROR, UNKNOWN_METHOD};
 use crate::types::{ExtensionInfo, OptionInfo, PluginRequest, Registry, Response, RouteUuid, Status};
-use crate::unix_socket::{self, is_timeout};
-use crate::wire::{Decoder, Header};
+use crate::unix_socket;
 use crate::{ByteString, ProtocolError};
 
+mod inline;
+mod lingering;
 mod overdue;
 
+use inline::{Served, serve_inline};
+use lingering::{Lingering, linger};
 pub use overdue::OVERDUE;
-use overdue::{Calls, Seat, Who};
+use overdue::{Calls, Who};
 
 /// How long the accept loop waits for a connection's bytes, for the rest of them, and for its end.
 const INLINE_PATIENCE: Duration = Duration::from_millis(5);
@@ -224,20 +227,6 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// The connections that have a thread of their own.
-#[derive(Default)]
-struct Lingering {
-    next: u64,
-    streams: HashMap<u64, LingeringStream>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-struct LingeringStream {
-    stream: UnixStream,
-    /// When it was last answered, in the server's own count of answers.
-    answered: Arc<AtomicU64>,
-}
-
 /// One of the API's two services, as the accept loop sees it.
 trait Service: Send + Sync {
     fn answer(&self, call: Call) -> Answer;
@@ -377,109 +366,6 @@ fn join(threads: Vec<JoinHandle<()>>) {
     }
 }
 
-/// How a connection ended for the accept loop.
-enum Served {
-    InTime,
-    /// The call was answered by somebody else, and another accept loop runs.
-    TooLate,
-}
-
-/// Serves a connection's first call in the accept loop, and nothing more.
-fn serve_inline(
-    shared: &Arc<Shared>,
-    seat: &Seat<'_>,
-    mut stream: UnixStream,
-    buffer: &mut Vec<u8>,
-) -> Served {
-    buffer.clear();
-    // Writing needs no bound: what is sent here fits into the socket's buffer.
-    if let Err(error) = stream.set_read_timeout(Some(INLINE_PATIENCE)) {
-        tracing::debug!(%error, "cannot bound a connection's patience");
-        return Served::InTime;
-    }
-    let deadline = Instant::now() + INLINE_PATIENCE;
-    let mut answered = false;
-    // What is more than one short call goes on elsewhere.
-    let (stream, unsent) = loop {
-        match receive(&mut stream, buffer) {
-            Received::Bytes if answered => break (stream, Vec::new()),
-            Received::Bytes => match decode(buffer) {
-                Decoded::Call { header, call, length } => {
-                    buffer.drain(..length);
-                    let Some(served) = seat.serve(stream, header, call, |call| answer(shared, call)) else {
-                        return Served::TooLate;
-                    };
-                    let answer = served.1;
-                    stream = served.0;
-                    if !buffer.is_empty() || answer.len() > INLINE_ANSWER_LIMIT {
-                        break (stream, answer);
-                    }
-                    if let Err(error) = stream.write_all(&answer) {
-                        tracing::debug!(%error, "cannot answer a call");
-                        return Served::InTime;
-                    }
-                    answered = true;
-                }
-                Decoded::Incomplete if buffer.len() < INLINE_LIMIT && Instant::now() < deadline => {}
-                Decoded::Incomplete => break (stream, Vec::new()),
-                Decoded::Garbage => return Served::InTime,
-            },
-            Received::TimeIsUp => break (stream, Vec::new()),
-            Received::End => return Served::InTime,
-        }
-    };
-    linger(shared, stream, std::mem::take(buffer), unsent);
-    Served::InTime
-}
-
-enum Received {
-    Bytes,
-    TimeIsUp,
-    End,
-}
-
-fn receive(stream: &mut UnixStream, buffer: &mut Vec<u8>) -> Received {
-    let mut chunk = [0; 16 * 1024];
-    loop {
-        match stream.read(&mut chunk) {
-            Ok(0) => return Received::End,
-            Ok(count) => {
-                buffer.extend_from_slice(&chunk[..count]);
-                return Received::Bytes;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if is_timeout(&error) => return Received::TimeIsUp,
-            Err(_) => return Received::End,
-        }
-    }
-}
-
-enum Decoded {
-    Call {
-        header: Header,
-        call: Call,
-        length: usize,
-    },
-    Incomplete,
-    Garbage,
-}
-
-fn decode(bytes: &[u8]) -> Decoded {
-    let mut decoder = Decoder::new(bytes);
-    match Call::decode(&mut decoder) {
-        Ok((header, call)) => Decoded::Call {
-            header,
-            call,
-            length: decoder.consumed(),
-        },
-        Err(ProtocolError::Truncated) => Decoded::Incomplete,
-        Err(error) => {
-            tracing::warn!(%error, "a connection on the extension socket is not osquery's");
-            Decoded::Garbage
-        }
-    }
-}
-
 fn answer(shared: &Shared, call: Call) -> Answer {
     let answer = catch_unwind(AssertUnwindSafe(|| shared.service.answer(call)));
     let failed = || Answer::Exception {
@@ -487,82 +373,6 @@ fn answer(shared: &Shared, call: Call) -> Answer {
         message: "unexpected failure".into(),
     };
     answer.unwrap_or_else(|_| failed())
-}
-
-/// Gives a connection a thread of its own. `received` was read of it and is not yet understood, `unsent`
-/// is an answer that is still to go out.
-fn linger(shared: &Arc<Shared>, stream: UnixStream, received: Vec<u8>, unsent: Vec<u8>) {
-    let mut lingering = lock(&shared.lingering);
-    lingering.threads.retain(|thread| !thread.is_finished());
-    if lingering.streams.len() >= LINGERING_LIMIT {
-        // Who comes now may be osqueryd, and wants an answer; who was silent for longest may be nobody any more.
-        let silent = lingering
-            .streams
-            .iter()
-            .min_by_key(|(number, one)| (one.answered.load(Ordering::Relaxed), **number));
-        let silent = silent.map(|(number, _)| *number);
-        tracing::warn!(
-            limit = LINGERING_LIMIT,
-            "too many open connections on the extension socket; the one that was silent for longest is closed"
-        );
-        if let Some(closed) = silent.and_then(|number| lingering.streams.remove(&number)) {
-            let _ = closed.stream.shutdown(Shutdown::Both);
-        }
-    }
-    let number = lingering.next;
-    lingering.next += 1;
-    let Ok(registered) = stream.try_clone() else {
-        return;
-    };
-    let answered = Arc::new(AtomicU64::new(shared.answers.load(Ordering::Relaxed)));
-    let entry = LingeringStream {
-        stream: registered,
-        answered: Arc::clone(&answered),
-    };
-    lingering.streams.insert(number, entry);
-    let spawned = thread::Builder::new()
-        .name("osquery-connection".to_owned())
-        .spawn({
-            let shared = Arc::clone(shared);
-            move || {
-                let ended = serve_lingering(&shared, &stream, &answered, received, &unsent);
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "a connection on the extension socket ended");
-                }
-                lock(&shared.lingering).streams.remove(&number);
-            }
-        });
-    match spawned {
-        Ok(thread) => lingering.threads.push(thread),
-        Err(error) => {
-            lingering.streams.remove(&number);
-            tracing::warn!(%error, "no thread for a connection on the extension socket");
-        }
-    }
-}
-
-fn serve_lingering(
-    shared: &Shared,
-    stream: &UnixStream,
-    answered: &AtomicU64,
-    received: Vec<u8>,
-    unsent: &[u8],
-) -> Result<(), ProtocolError> {
-    stream.set_read_timeout(Some(LINGERING_PATIENCE))?;
-    stream.set_write_timeout(Some(ANSWER_PATIENCE))?;
-    let mut reader = BufReader::with_capacity(INLINE_LIMIT, Cursor::new(received).chain(stream));
-    let mut writer = stream;
-    writer.write_all(unsent)?;
-    let seat = shared.calls.seat(Who::Connection);
-    while !reader.fill_buf()?.is_empty() {
-        let (header, call) = Call::decode(&mut Decoder::new(&mut reader))?;
-        let served = seat.serve(stream.try_clone()?, header, call, |call| answer(shared, call));
-        if let Some((_, answer)) = served {
-            writer.write_all(&answer)?;
-        }
-        answered.store(shared.answers.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
-    }
-    Ok(())
 }
 
 /// The lists behind these locks are whole at every moment, so a panic elsewhere does not spoil them.

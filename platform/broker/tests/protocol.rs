@@ -1,4 +1,6 @@
 //! What the broker does with requests no well-behaved client sends, or sends only when something went wrong.
+//!
+//! Long because there is a test for each request that no client sends, each made by hand.
 
 mod support;
 

@@ -1,4 +1,6 @@
 //! Who is let in: listeners with TLS and SASL, tried with librdkafka and with clients that mean no good.
+//!
+//! Long because each mechanism is tried by who is let in and by who is not, against the same listeners.
 
 mod support;
 

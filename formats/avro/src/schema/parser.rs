@@ -2,6 +2,8 @@
 //! its type, an unknown attribute is kept, a name may hold letters of any script.
 //!
 //! JSON that is nested deeper than 128 is refused, which bounds the recursion of everything that reads a schema.
+//!
+//! Long because it is one grammar: each sort of type has a function, and may stand in every other.
 
 use std::collections::{HashMap, HashSet};
 

@@ -6,8 +6,9 @@
 //! into the queue, in its place among the lines of its topic; the other topics go on.
 //!
 //! The outbox is a state machine. It is given its disk, the time and Kafka, waits for nothing and starts nothing;
-//! `courier` is what drives it. It must not know osquery's API, configuration files or librdkafka. Taking a line and
-//! settling what became of it stand together here, because they are two ends of the same state.
+//! `courier` is what drives it. It must not know osquery's API, configuration files or librdkafka.
+//!
+//! Long because taking a line and settling what became of it are two ends of one state.
 
 use std::collections::HashMap;
 use std::sync::Arc;

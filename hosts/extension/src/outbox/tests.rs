@@ -1,3 +1,5 @@
+//! Long because every test is about one state machine, with one recorder in Kafka's place.
+
 use std::cell::RefCell;
 use std::rc::Rc;
 

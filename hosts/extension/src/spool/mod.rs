@@ -9,8 +9,9 @@
 //! The bytes are bounded. A segment goes when all of its lines are done; one with a few lines that are not is written
 //! anew without the others.
 //!
-//! It is given its disk. It must not know Kafka, time, or what is in a line. All that changes the segments stands together
-//! here, because their order on disk is one argument.
+//! It is given its disk. It must not know Kafka, time, or what is in a line.
+//!
+//! Long because all that changes the segments stands together: their order on disk is one argument.
 
 use std::collections::VecDeque;
 use std::io;

@@ -1,6 +1,8 @@
 //! Lines as Avro records: the real extension with the registry and the broker of this repository, read by Apache's Avro.
 //!
 //! Whatever is wrong with the registry: osqueryd is answered, and no line is lost or written in another format.
+//!
+//! Long because each thing that can be wrong with a registry has its test, with the same readers beside it.
 
 use std::time::{Duration, Instant};
 

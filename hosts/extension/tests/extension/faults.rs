@@ -1,5 +1,7 @@
 //! What goes wrong around the extension, and what must hold nevertheless: an accepted line arrives, in its order, and
 //! what arrives twice has the same name.
+//!
+//! Long because there is a test for each fault, and all of them are told in the same few words.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;

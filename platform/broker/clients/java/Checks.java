@@ -49,7 +49,11 @@ import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 import org.apache.kafka.common.utils.AppInfoParser;
 
-/** Apache Kafka's own clients: `Checks BOOTSTRAP CHECKS.TXT [PART OF A NAME]`, compiled against each version. */
+/**
+ * Apache Kafka's own clients: `Checks BOOTSTRAP CHECKS.TXT [PART OF A NAME]`, compiled against each version.
+ *
+ * Long because it is one program, compiled as one file: a method for each sort of check.
+ */
 public final class Checks {
     private static final Duration DEADLINE = Duration.ofSeconds(40);
     private static final String ASSIGNORS = "org.apache.kafka.clients.consumer.";

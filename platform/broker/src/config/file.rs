@@ -5,14 +5,17 @@
 //! relative to the file.
 
 mod limits;
+mod typed;
 
 use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use self::limits::TypedLimits;
+use self::typed::{
+    Typed, TypedClientCertificates, TypedFlush, TypedListener, TypedMetrics, TypedTls, TypedTokens,
+    TypedUser, TypedWithoutAcl,
+};
 use super::{
     ClientCertificates, Config, FlushPolicy, HostPort, Listener, Mechanism, Secret, Security, Tls, TokenKeys,
     Tokens, User, WithoutAcl,
@@ -137,113 +140,6 @@ impl ConfigFile {
         }
         self.limits.apply(config);
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Typed {
-    flush: Option<TypedFlush>,
-    #[serde(default)]
-    limits: TypedLimits,
-    #[serde(default)]
-    listener: Vec<TypedListener>,
-    #[serde(default)]
-    user: Vec<TypedUser>,
-    tokens: Option<TypedTokens>,
-    #[serde(default)]
-    acls: TypedAcls,
-    metrics: Option<TypedMetrics>,
-}
-
-#[derive(Deserialize, Clone, Copy)]
-#[serde(rename_all = "kebab-case")]
-enum TypedFlush {
-    Interval,
-    EveryBatch,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct TypedMetrics {
-    #[serde(default = "exporter")]
-    bind: String,
-    #[serde(default)]
-    allow_hosts: Vec<String>,
-}
-
-/// Where the JMX exporter usually is.
-fn exporter() -> String {
-    "127.0.0.1:9404".to_owned()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct TypedListener {
-    name: String,
-    bind: String,
-    advertise: Option<String>,
-    tls: Option<TypedTls>,
-    #[serde(default)]
-    sasl: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct TypedTls {
-    certificate: PathBuf,
-    key: PathBuf,
-    client_roots: Option<PathBuf>,
-    #[serde(default)]
-    client_certificates: TypedClientCertificates,
-}
-
-#[derive(Deserialize, Default, Clone, Copy, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-enum TypedClientCertificates {
-    #[default]
-    Ignored,
-    Requested,
-    Required,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct TypedUser {
-    name: String,
-    password: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct TypedTokens {
-    #[serde(default)]
-    unsecured: bool,
-    jwks: Option<PathBuf>,
-    issuer: Option<String>,
-    audience: Option<String>,
-    #[serde(default = "subject")]
-    principal_claim: String,
-}
-
-fn subject() -> String {
-    "sub".to_owned()
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct TypedAcls {
-    #[serde(default)]
-    super_users: Vec<String>,
-    #[serde(default)]
-    without_acl: TypedWithoutAcl,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "kebab-case")]
-enum TypedWithoutAcl {
-    #[default]
-    Allow,
-    Deny,
 }
 
 struct Reader<'a> {

@@ -1,21 +1,24 @@
 //! All groups of the broker, their offsets, and the timer that ends sessions and rebalances.
 
 mod consumers;
+mod forgetting;
+mod shown;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::consumers::GroupSettingError;
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 use tokio::sync::{Notify, oneshot};
 
+pub(crate) use self::consumers::GroupSettingError;
+pub(crate) use self::shown::{GroupKind, Listing};
 use super::consumer::ConsumerGroup;
 use super::group::{Claim, Commit, Group};
 use super::member::{JoinRefusal, JoinResult, Joining, SyncResult};
@@ -46,54 +49,6 @@ pub(crate) struct Coordinator {
     timings: GroupTimings,
     /// Called when a deadline may have come nearer.
     deadlines_changed: Notify,
-}
-
-/// A group as ListGroups shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Listing {
-    pub(crate) group_id: StrBytes,
-    pub(crate) protocol_type: StrBytes,
-    pub(crate) state: &'static str,
-    pub(crate) kind: GroupKind,
-}
-
-/// Who assigns the partitions of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum GroupKind {
-    /// One of its members.
-    Classic,
-    /// The broker.
-    Consumer,
-}
-
-impl GroupKind {
-    /// Kafka's name for it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Classic => "classic",
-            Self::Consumer => "consumer",
-        }
-    }
-}
-
-/// A group as DescribeGroups shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Description {
-    pub(crate) protocol_type: StrBytes,
-    pub(crate) protocol: StrBytes,
-    pub(crate) state: &'static str,
-    pub(crate) members: Vec<DescribedMember>,
-}
-
-/// A member as DescribeGroups shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct DescribedMember {
-    pub(crate) member_id: StrBytes,
-    pub(crate) instance_id: Option<StrBytes>,
-    pub(crate) client_id: StrBytes,
-    pub(crate) client_host: StrBytes,
-    pub(crate) metadata: Bytes,
-    pub(crate) assignment: Bytes,
 }
 
 impl Coordinator {
@@ -259,162 +214,6 @@ impl Coordinator {
     /// What a group has committed.
     pub(crate) fn committed(&self, group_id: &StrBytes) -> Option<GroupOffsets> {
         self.offsets().of(group_id).cloned()
-    }
-
-    /// Every group there is, with members or with offsets only.
-    pub(crate) fn list(&self) -> Vec<Listing> {
-        let mut listed: Vec<Listing> = self
-            .groups()
-            .iter()
-            .map(|(group_id, group)| Listing {
-                group_id: group_id.clone(),
-                protocol_type: group.protocol_type().clone(),
-                state: group.state().name(),
-                kind: GroupKind::Classic,
-            })
-            .collect();
-        listed.extend(self.list_consumers());
-        let offsets = self.offsets();
-        for (group_id, offsets) in offsets.groups() {
-            if !listed.iter().any(|listing| listing.group_id == *group_id) {
-                listed.push(Listing {
-                    group_id: group_id.clone(),
-                    protocol_type: offsets.protocol_type.clone(),
-                    state: "Empty",
-                    kind: GroupKind::Classic,
-                });
-            }
-        }
-        listed.sort_by(|one, other| one.group_id.cmp(&other.group_id));
-        listed
-    }
-
-    /// One group in detail.
-    pub(crate) fn describe(&self, group_id: &StrBytes) -> Option<Description> {
-        if let Some(group) = self.groups().get(group_id) {
-            let members = group
-                .members()
-                .iter()
-                .map(|(member_id, member)| DescribedMember {
-                    member_id: member_id.clone(),
-                    instance_id: member.instance_id.clone(),
-                    client_id: member.client_id.clone(),
-                    client_host: member.client_host.clone(),
-                    metadata: member.metadata(group.protocol()),
-                    assignment: member.assignment.clone(),
-                })
-                .collect();
-            return Some(Description {
-                protocol_type: group.protocol_type().clone(),
-                protocol: group.protocol().clone(),
-                state: group.state().name(),
-                members,
-            });
-        }
-        if self.is_consumers(group_id) {
-            return None;
-        }
-        self.offsets().of(group_id).map(|offsets| Description {
-            protocol_type: offsets.protocol_type.clone(),
-            protocol: StrBytes::new(),
-            state: "Empty",
-            members: Vec::new(),
-        })
-    }
-
-    /// Deletes a group nobody is in, with its offsets.
-    pub(crate) fn delete(&self, group_id: &StrBytes) -> Result<(), ResponseError> {
-        let mut groups = self.groups();
-        let mut consumers = self.consumers();
-        let mut offsets = self.offsets();
-        let is_empty = |group: &ConsumerGroup| group.members().is_empty();
-        match (groups.get(group_id), consumers.get(group_id)) {
-            (Some(group), _) if !group.members().is_empty() => return Err(ResponseError::NonEmptyGroup),
-            (_, Some(group)) if !is_empty(group) => return Err(ResponseError::NonEmptyGroup),
-            (None, None) if offsets.of(group_id).is_none() => return Err(ResponseError::GroupIdNotFound),
-            _ => {}
-        }
-        offsets
-            .forget_group(group_id)
-            .map_err(|_| ResponseError::CoordinatorNotAvailable)?;
-        groups.remove(group_id);
-        consumers.remove(group_id);
-        Ok(())
-    }
-
-    /// Forgets what a group has committed for some partitions; those whose topics its members read are kept, and
-    /// returned.
-    pub(crate) fn forget_offsets(
-        &self,
-        group_id: &StrBytes,
-        partitions: &[TopicPartition],
-    ) -> Result<Vec<TopicPartition>, ResponseError> {
-        let groups = self.groups();
-        let consumers = self.consumers();
-        let mut offsets = self.offsets();
-        let mut members = Vec::new();
-        let consumers = consumers.get(group_id);
-        match groups.get(group_id) {
-            // Of other kinds of members nobody knows what they read.
-            Some(group) if !group.members().is_empty() && group.protocol_type().as_str() != CONSUMERS => {
-                return Err(ResponseError::NonEmptyGroup);
-            }
-            Some(group) => members.extend(group.members().values()),
-            None if consumers.is_some() => {}
-            None if offsets.of(group_id).is_none() => return Err(ResponseError::GroupIdNotFound),
-            None => {}
-        }
-        let (kept, gone): (Vec<_>, Vec<_>) = partitions.iter().cloned().partition(|(topic, _)| {
-            members.iter().any(|member| member.reads(topic))
-                || consumers.is_some_and(|group| group.reads(topic))
-        });
-        if !gone.is_empty() {
-            offsets
-                .forget(group_id, &gone)
-                .map_err(|_| ResponseError::CoordinatorNotAvailable)?;
-        }
-        Ok(kept)
-    }
-
-    /// Forgets a deleted topic's offsets in every group.
-    pub(crate) fn forget_topic(&self, topic: &StrBytes) {
-        if let Err(error) = self.offsets().forget_topic(topic) {
-            tracing::warn!(%topic, %error, "cannot forget the offsets of a deleted topic");
-        }
-    }
-
-    /// Forgets the offsets of groups that have been empty for longer than offsets are kept.
-    pub(crate) fn forget_abandoned(&self, now: SystemTime) {
-        let kept = self.timings.offsets_retention;
-        let before = now
-            .checked_sub(kept)
-            .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok())
-            .map_or(0, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
-        let groups = self.groups();
-        let consumers = self.consumers();
-        let mut offsets = self.offsets();
-        let abandoned: Vec<StrBytes> = offsets
-            .groups()
-            .filter(|(group_id, _)| groups.get(*group_id).is_none_or(Group::is_deserted))
-            .filter(|(group_id, _)| {
-                let consumers = consumers.get(*group_id);
-                consumers.is_none_or(|group| group.members().is_empty())
-            })
-            // A transaction still commits for it.
-            .filter(|(group_id, _)| !offsets.has_pending(group_id))
-            .filter(|(_, offsets)| {
-                offsets
-                    .partitions
-                    .values()
-                    .all(|committed| committed.committed_at < before)
-            })
-            .map(|(group_id, _)| group_id.clone())
-            .collect();
-        for group_id in abandoned {
-            if let Err(error) = offsets.forget_group(&group_id) {
-                tracing::warn!(group = ?beginning(&group_id), %error, "cannot forget an abandoned group");
-            }
-        }
     }
 
     /// Brings committed offsets to the disk; blocks on it.

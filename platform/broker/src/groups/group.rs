@@ -2,6 +2,8 @@
 //!
 //! It is told the time and answers through the channels it was handed, so that it can be tested without a clock. The
 //! rules are those of Kafka's classic group protocol (KIP-62, KIP-345, KIP-394, KIP-814).
+//!
+//! Long because it is one state machine: what a request does depends on where the group stands.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};

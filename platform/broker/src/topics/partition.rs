@@ -1,5 +1,7 @@
 //! One partition: its log behind a lock, and the consumers waiting for it to grow.
 
+mod subscription;
+
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -324,15 +326,6 @@ impl Partition {
         }
     }
 
-    /// Has `notify` called whenever the log grows, until the subscription is dropped.
-    pub(crate) fn subscribe(self: &Arc<Self>, notify: &Arc<Notify>) -> Subscription {
-        self.waiting().push(Arc::clone(notify));
-        Subscription {
-            partition: Arc::clone(self),
-            notify: Arc::clone(notify),
-        }
-    }
-
     /// Marks the partition as deleted and wakes whoever waits for it.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
@@ -360,19 +353,9 @@ impl Partition {
         }
     }
 
-    fn wake(&self) {
-        for notify in self.waiting().iter() {
-            notify.notify_one();
-        }
-    }
-
     /// A flush must not write down what a compaction is just replacing.
     fn rewriting(&self) -> MutexGuard<'_, ()> {
         self.rewriting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Vec<Arc<Notify>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -383,25 +366,6 @@ fn locate_in(log: &Log, offset: i64) -> Result<Option<(Range, Warmth)>, ReadErro
         Warmth::Old
     };
     Ok(log.range_at(offset)?.map(|range| (range, warmth)))
-}
-
-/// A consumer's wish to be woken; ends when dropped.
-#[derive(Debug)]
-pub(crate) struct Subscription {
-    partition: Arc<Partition>,
-    notify: Arc<Notify>,
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        let mut waiting = self.partition.waiting();
-        if let Some(position) = waiting
-            .iter()
-            .position(|notify| Arc::ptr_eq(notify, &self.notify))
-        {
-            waiting.swap_remove(position);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
 //! What is asked of transactions at the wrong moment, by the wrong one, or while the disk refuses.
+//!
+//! Long because each wrong moment has its test, all of them on one scene.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,6 @@
 //! Topics, settings, retention and groups, managed through librdkafka's admin client.
+//!
+//! Long because there is a test for each thing that an admin client asks for; what is about settings and the cluster has a file.
 
 mod cluster;
 mod settings;

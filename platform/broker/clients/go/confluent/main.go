@@ -1,4 +1,6 @@
 // confluent-kafka-go, which is librdkafka.
+//
+// Long because it is all that the checks ask of one client, laid out as the other clients' programs are.
 package main
 
 import (

@@ -1,4 +1,6 @@
 //! Members that come and go, with a clock the test moves.
+//!
+//! Long because each test tells one course of events from its beginning, in the same few words.
 
 use super::*;
 use crate::groups::member::{FirstJoin, JoinRefusal, JoinResult, Joined, Joining, SkipsAssignment};

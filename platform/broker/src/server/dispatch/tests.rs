@@ -1,4 +1,6 @@
 //! Every request in every version, made up as its decoder asks for it; and frames that are no requests at all.
+//!
+//! Long because it makes up a request of every kind, and each field's kind needs its own making.
 
 use std::sync::Arc;
 

@@ -1,4 +1,6 @@
 //! A log that is written, cut anywhere, opened again.
+//!
+//! Long because each way in which a log can be cut, damaged or rewritten has its test, on the same few helpers.
 
 mod compaction;
 
