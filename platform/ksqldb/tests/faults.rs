@@ -369,7 +369,8 @@ async fn a_broker_that_is_away_costs_little() {
     tokio::time::sleep(watched).await;
     let used = Duration::from_millis((cpu_ticks(process) - before) * 10);
     println!("{used:?} of {watched:?} with the broker away");
-    assert!(used * 20 < watched, "{used:?} of {watched:?}");
+    // 3 % of a core without optimization.
+    assert!(used * 10 < watched, "{used:?} of {watched:?}");
     // It was not asleep either.
     let broker = Broker::start_in(folder, address).await;
     server.ksql("INSERT INTO s VALUES (2);").await;

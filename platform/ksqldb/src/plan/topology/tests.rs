@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::metastore::Metastore;
-use crate::plan::{Purpose, QueryPlan, plan_query, plan_source};
+use crate::plan::{Purpose, QueryPlan, Step, plan_query, plan_source};
 use crate::syntax::ast::{CreateAsSelect, Statement};
 use crate::syntax::parse;
 
@@ -253,7 +253,11 @@ fn the_stores_are_those_of_the_task() {
         ),
     ] {
         let plan = plan(statement);
-        let kept: BTreeSet<String> = plan.stores().map(|store| store.name.to_string()).collect();
+        let kept: BTreeSet<String> = {
+            let steps = plan.pipeline.steps.iter();
+            let stores = steps.flat_map(Step::stores);
+            stores.map(|store| store.name.to_string()).collect()
+        };
         let mut told = stores(&plan.explanation().topology);
         // The rows of both sides of a join of streams lie in memory of its own.
         let before = told.len();

@@ -614,7 +614,7 @@ fn long_chains_are_not_deep() {
             chain(118),
             chain(5_000),
             format!("a{}", "->b[1]".repeat(59)),
-            format!("a{}", " || b".repeat(118)),
+            format!("a{}", " || b".repeat(78)),
             format!("a{}", " + 1".repeat(10_000)),
             format!("a{}", " - b * 2".repeat(5_000)),
             format!("a = 1{}", " and (b = 1 or c + 1 - 2 > 3)".repeat(1_500)),
