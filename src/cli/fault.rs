@@ -29,8 +29,8 @@ pub enum FaultCommand {
 #[derive(Debug, Args)]
 pub struct SetFaultArgs {
     /// `stop` (SIGSTOP), `partition` (no network; natively no way to the broker), `slow` (a slow way to the broker, natively),
-    /// or `kill` (SIGKILL; there is nothing to clear then).
-    #[arg(value_name = "stop|partition|slow|kill")]
+    /// `clock` (a wrong clock, natively), or `kill` (SIGKILL; there is nothing to clear then).
+    #[arg(value_name = "stop|partition|slow|clock|kill")]
     pub kind: String,
     /// A service, or a part of a host, such as `broker` or `host1/extension`.
     #[arg(value_name = "TARGET")]
@@ -41,6 +41,9 @@ pub struct SetFaultArgs {
     /// How much of it is lost at first and comes with a retransmission, of a hundred, where the way is `slow` [default: 0]
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=90))]
     pub loss: Option<u8>,
+    /// How far the `clock` is ahead (`+5m`) or behind (`-5m`) [default: +5m]
+    #[arg(long, value_name = "±DURATION", allow_hyphen_values = true)]
+    pub step: Option<String>,
 }
 
 /// `osqdemo fault clear`.

@@ -335,3 +335,49 @@ fn a_host_configuration_is_checked_before_anything_happens() {
         "it is printed as it is"
     );
 }
+
+/// What an earlier `up` was asked for is not in front of the user, and may be why this one fails.
+#[test]
+fn a_failure_says_what_is_only_remembered() {
+    let world = World::new();
+    world.run(&up(&["--osqueryd", "/opt/osqueryd", "--statements", "none"]));
+    let remembered = |what: &str| {
+        let failed = world.run_with(("OSQDEMO_FAKE", what), &["up", "--timeout", "2s"]);
+        world.run(&["down"]);
+        let hints = failed.lines().filter(|line| line.contains("remembered"));
+        hints.map(str::to_owned).collect::<Vec<_>>().join("\n")
+    };
+    world.run(&["down"]);
+    assert_snapshot!(remembered("host1=never-healthy"), @"");
+    assert_snapshot!(remembered("ksqldb-server=never-healthy"), @"");
+    assert_eq!(
+        remembered("console=never-healthy"),
+        "",
+        "it has nothing to do with either"
+    );
+    world.run(&["up", "--osqueryd", "auto"]);
+    world.run(&["down"]);
+    assert_eq!(remembered("host1=never-healthy"), "", "it was taken back");
+}
+
+/// Lines in Avro stand and fall with the registry.
+#[test]
+fn avro_wants_a_registry() {
+    let world = World::new();
+    assert_snapshot!(world.run(&up(&["--format", "avro", "--without", "schema-registry"])), @"");
+    let never = ("OSQDEMO_FAKE", "schema-registry=never-healthy");
+    let late = world.run_with(never, &up(&["--format", "avro", "--timeout", "2s"]));
+    assert!(late.starts_with("exit code: 14\n"), "{late}");
+    assert!(
+        late.contains("error: schema-registry was not healthy within"),
+        "{late}"
+    );
+    world.run(&["down", "--volumes"]);
+    let without = world.run(&up(&["--without", "schema-registry"]));
+    assert!(without.starts_with("exit code: 0\n"), "{without}");
+    for verb in [&["schemas"][..], &["schemas", "show", "processes-value"]] {
+        insta::allow_duplicates! {
+            assert_snapshot!(world.run(verb), @"");
+        }
+    }
+}

@@ -17,6 +17,10 @@ pub(in crate::report) fn scenario_junit(report: &ScenarioReport) -> Result<Strin
     suite.add_property(("file", report.file.as_str()));
     suite.add_property(("size_bytes", report.size_bytes.to_string().as_str()));
     suite.add_property(("attempts", report.attempts.to_string().as_str()));
+    for restart in &report.restarts {
+        let name = format!("restart of {}", restart.service);
+        suite.add_property((name.as_str(), restart.to_string().as_str()));
+    }
     for stage in &report.stages {
         suite.add_test_case(test_case(report, stage));
     }
@@ -49,7 +53,7 @@ fn test_case(report: &ScenarioReport, stage: &StageReport) -> TestCase {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::scenario_text::tests::{passed, timed_out};
+    use crate::report::scenario_text::tests::{passed, timed_out, with_restarts};
 
     #[test]
     fn a_run_that_passed() {
@@ -74,6 +78,13 @@ mod tests {
             </testsuite>
         </testsuites>
         "#);
+    }
+
+    #[test]
+    fn what_was_started_again_meanwhile_is_a_property() {
+        let junit = scenario_junit(&with_restarts()).unwrap();
+        let told: Vec<&str> = junit.lines().filter(|line| line.contains("restart of")).collect();
+        insta::assert_snapshot!(told.join("\n"), @"");
     }
 
     #[test]
