@@ -15,7 +15,7 @@ use self::error::FaultError;
 use self::record::{Record, SetFault};
 use crate::chaos::fault::{FaultKind, Part, Target, Way, targets};
 use crate::chaos::processes::{self, Mark};
-use crate::cli::{ClearFaultArgs, FaultArgs, FaultCommand, SetFaultArgs};
+use crate::cli::{ClearFaultArgs, FaultArgs, FaultCommand, SetFaultArgs, Step};
 use crate::commands::project::Project;
 use crate::commands::{CommandError, Context};
 use crate::error::Result;
@@ -23,7 +23,6 @@ use crate::events::{Note, SCHEMA_VERSION};
 use crate::link::{LONGEST_DELAY, insertion};
 use crate::plan::{Observed, ServiceState};
 use crate::process::ProcessId;
-use crate::quantity::parse_duration;
 use crate::stack::ServiceName;
 use crate::state::ProjectLock;
 
@@ -31,10 +30,7 @@ use crate::state::ProjectLock;
 const USUAL_DELAY: Duration = Duration::from_millis(200);
 
 /// How far a clock is wrong, unless the user says otherwise.
-const USUAL_STEP: &str = "+5m";
-
-/// How far it may be, in milliseconds.
-const LONGEST_STEP_MS: i64 = 366 * 24 * 60 * 60 * 1000;
+const USUAL_STEP: Step = Step(5 * 60 * 1000);
 
 /// The faults that are set on a project, as far as can be told.
 pub(super) async fn shown(project: &Project, observed: &Observed) -> Vec<String> {
@@ -283,19 +279,10 @@ fn way(kind: FaultKind, typed: &SetFaultArgs) -> Result<Option<Way>> {
 
 /// How far the clock is to be wrong, where that is the fault.
 fn step(kind: FaultKind, typed: &SetFaultArgs) -> std::result::Result<Option<i64>, FaultError> {
-    let text = match (kind, typed.step.as_deref()) {
-        (FaultKind::Clock, text) => text.unwrap_or(USUAL_STEP),
-        (_, None) => return Ok(None),
-        (_, Some(_)) => return Err(FaultError::NotClock),
-    };
-    let (sign, duration) = match text.strip_prefix('-') {
-        Some(duration) => (-1, duration),
-        None => (1, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let duration = parse_duration(duration).map_err(|_| FaultError::Step)?;
-    match i64::try_from(duration.as_millis()) {
-        Ok(step_ms) if (1..=LONGEST_STEP_MS).contains(&step_ms) => Ok(Some(sign * step_ms)),
-        _ => Err(FaultError::Step),
+    match (kind, typed.step) {
+        (FaultKind::Clock, step) => Ok(Some(step.unwrap_or(USUAL_STEP).0)),
+        (_, None) => Ok(None),
+        (_, Some(_)) => Err(FaultError::NotClock),
     }
 }
 

@@ -181,9 +181,12 @@ pub(crate) mod tests {
             .lines()
             .filter(|line| line.starts_with("meanwhile"))
             .collect();
-        insta::assert_snapshot!(told.join("\n"), @"");
+        insta::assert_snapshot!(told.join("\n"), @r"
+        meanwhile broker (UTC): started again at 04:46:30.640, 2 times in all: killed by signal 9 (SIGKILL)
+        meanwhile console (UTC): ended, and did not run at the end: killed by signal 9 (SIGKILL)
+        ");
         let report = serde_json::to_value(with_restarts()).unwrap();
-        insta::assert_snapshot!(report["restarts"], @"");
+        insta::assert_snapshot!(report["restarts"], @r#"[{"service":"broker","at":"2026-11-24T04:46:30.640Z","times":2,"cause":"killed by signal 9 (SIGKILL)"},{"service":"console","at":null,"times":0,"cause":"killed by signal 9 (SIGKILL)"}]"#);
     }
 
     #[test]

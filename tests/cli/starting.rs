@@ -348,8 +348,8 @@ fn a_failure_says_what_is_only_remembered() {
         hints.map(str::to_owned).collect::<Vec<_>>().join("\n")
     };
     world.run(&["down"]);
-    assert_snapshot!(remembered("host1=never-healthy"), @"");
-    assert_snapshot!(remembered("ksqldb-server=never-healthy"), @"");
+    assert_snapshot!(remembered("host1=never-healthy"), @"hint: `--osqueryd /opt/osqueryd` is remembered from the last `up`; `osqdemo up --osqueryd auto` takes it back");
+    assert_snapshot!(remembered("ksqldb-server=never-healthy"), @"hint: `--statements none` is remembered from the last `up`; `osqdemo up --statements demo` takes it back");
     assert_eq!(
         remembered("console=never-healthy"),
         "",
@@ -364,7 +364,24 @@ fn a_failure_says_what_is_only_remembered() {
 #[test]
 fn avro_wants_a_registry() {
     let world = World::new();
-    assert_snapshot!(world.run(&up(&["--format", "avro", "--without", "schema-registry"])), @"");
+    let ports = [
+        "up",
+        "--engine",
+        "fake",
+        "--port",
+        "broker=0",
+        "--port",
+        "ksqldb-server=0",
+        "--port",
+        "console=0",
+    ];
+    assert_snapshot!(world.run(&[&ports[..], &["--format", "avro", "--without", "schema-registry"]].concat()), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: the format `avro` needs a schema registry, and the stack has none, or it is left out
+    hint: `--without none` leaves nothing out, `schema.registry.url` in the file of `--kafka-config` names one elsewhere, and `--format json` needs none
+    ");
     let never = ("OSQDEMO_FAKE", "schema-registry=never-healthy");
     let late = world.run_with(never, &up(&["--format", "avro", "--timeout", "2s"]));
     assert!(late.starts_with("exit code: 14\n"), "{late}");
@@ -373,11 +390,17 @@ fn avro_wants_a_registry() {
         "{late}"
     );
     world.run(&["down", "--volumes"]);
-    let without = world.run(&up(&["--without", "schema-registry"]));
+    let without = world.run(&[&ports[..], &["--without", "schema-registry"]].concat());
     assert!(without.starts_with("exit code: 0\n"), "{without}");
     for verb in [&["schemas"][..], &["schemas", "show", "processes-value"]] {
         insta::allow_duplicates! {
-            assert_snapshot!(world.run(verb), @"");
+            assert_snapshot!(world.run(verb), @r"
+            exit code: 16
+            ----- stdout -----
+            ----- stderr -----
+            error: service `schema-registry` is left out
+            hint: `osqdemo up --without none` brings it back
+            ");
         }
     }
 }

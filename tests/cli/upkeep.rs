@@ -84,7 +84,7 @@ fn nothing_runs() {
     ----- stdout -----
     ----- stderr -----
     error: there is no project `typo` in `[HOME]`
-    hint: `osqdemo up` makes it
+    hint: `osqdemo -p typo up` makes it
     ");
     assert!(!std::path::Path::new(bundle).exists());
     // Where none is named, it is about the machine: perhaps nothing can come up on it.

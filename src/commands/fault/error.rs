@@ -27,9 +27,6 @@ pub(super) enum FaultError {
     /// What only a clock has.
     #[error("only the fault `clock` has a `--step`")]
     NotClock,
-    /// No clock is so wrong.
-    #[error("`--step` is `+DURATION` or `-DURATION`, at most a year, and not nothing")]
-    Step,
     /// There is no network to cut, or no clock to set.
     #[error("the fault `{kind}` is not possible on the {engine} engine: {}", match kind {
         FaultKind::Slow => "the network between its services is not the project's",

@@ -83,8 +83,14 @@ mod tests {
     #[test]
     fn what_was_started_again_meanwhile_is_a_property() {
         let junit = scenario_junit(&with_restarts()).unwrap();
-        let told: Vec<&str> = junit.lines().filter(|line| line.contains("restart of")).collect();
-        insta::assert_snapshot!(told.join("\n"), @"");
+        let told = junit
+            .lines()
+            .map(str::trim)
+            .filter(|line| line.contains("restart of"));
+        insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r#"
+        <property name="restart of broker" value="started again at 04:46:30.640, 2 times in all: killed by signal 9 (SIGKILL)"/>
+        <property name="restart of console" value="ended, and did not run at the end: killed by signal 9 (SIGKILL)"/>
+        "#);
     }
 
     #[test]
