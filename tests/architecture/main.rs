@@ -1,6 +1,7 @@
 //! Holds the direction of the dependencies: who may know whom, who may print. Tests of a module may know more than it
 //! does.
 
+mod length;
 mod manifests;
 mod names;
 
