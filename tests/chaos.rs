@@ -224,9 +224,8 @@ fn ways_are_slow_and_cut_by_hand(stack: &NativeStack) {
 fn clocks_are_wrong_by_hand(stack: &NativeStack) {
     // When the newest line of the host says that it was made, from now, in seconds.
     let age = |host: &str| {
-        let query = format!(
-            "SELECT TIMESTAMPTOSTRING(ROWTIME, 'yyyy'), hostIdentifier, unixTime FROM processes WHERE hostIdentifier = '{host}' EMIT CHANGES LIMIT 1;"
-        );
+        let query =
+            format!("SELECT unixTime FROM processes WHERE hostIdentifier = '{host}' EMIT CHANGES LIMIT 1;");
         let row = stack.succeed(&["--json", "ksql", &query]);
         let row: Value = serde_json::from_str(row.lines().next().expect("a row")).expect("JSON");
         let unix_time = row["UNIXTIME"].as_i64().unwrap_or_else(|| panic!("{row}"));
@@ -246,8 +245,9 @@ fn clocks_are_wrong_by_hand(stack: &NativeStack) {
         told.contains("warning: a fault is set: clock host1 by -600000 ms; `osqdemo fault clear` ends it"),
         "{told}"
     );
-    let behind = age("host1");
-    assert!((590..700).contains(&behind), "host1 is {behind} s behind");
+    eventually("the lines of host1 are old", Duration::from_secs(60), || {
+        (590..700).contains(&age("host1"))
+    });
     assert!(age("host2") < 100, "host2 goes by the machine's clock");
     // Set again, it is stepped where it is; together with another fault of the same service, both are cleared at once.
     let pid = stack.pid("host1");
@@ -261,7 +261,9 @@ fn clocks_are_wrong_by_hand(stack: &NativeStack) {
     stack.succeed(&["fault", "clear", "host1"]);
     assert_eq!(stack.succeed(&["fault"]), "");
     assert!(!stack.world.project().join("clocks").exists());
-    assert!(age("host1") < 100, "it is right again");
+    eventually("the lines of host1 are new", Duration::from_secs(60), || {
+        age("host1") < 100
+    });
     // Whoever starts it anew has ended the fault; the broker has a clock, too, and no way to itself.
     stack.succeed(&["fault", "set", "clock", "broker", "--step", "+1s"]);
     assert_eq!(stack.succeed(&["fault"]), "clock broker by +1000 ms\n");

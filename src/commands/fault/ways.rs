@@ -66,11 +66,18 @@ pub(super) async fn make_so(
     };
     let has_clocks = ways.desired.iter().any(|spec| spec.clock.is_some());
     if has_clocks {
-        clocks::set(&ways.desired, &project.folder, step_of)?;
+        // A host is well when its lines are from after its start: who is started anew is set wrong once it is well.
+        let before = |service: &ServiceName| match to_replace.contains(service) {
+            true => 0,
+            false => step_of(service),
+        };
+        clocks::set(&ways.desired, &project.folder, before)?;
     }
     // Those that stay, and what is cut now, are open until the services behind them are well.
     execution.run(&plan, &[]).await?;
-    if !has_clocks {
+    if has_clocks {
+        clocks::set(&ways.desired, &project.folder, step_of)?;
+    } else {
         clocks::take_away(&project.folder)?;
     }
     ways.tell(record).await
