@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::catalog::Catalog;
 use super::executor::Executor;
 use crate::queries::PersistentQuery;
-use crate::runtime::{Committed, committed};
+use crate::runtime::{Committed, PositionError, committed};
 use crate::syntax::ast::{Listing, SourceKind, Statement};
 
 /// How many partitions are asked about for one statement.
@@ -40,7 +40,8 @@ impl Executor {
                     left -= found.iter().map(|topic| topic.partitions.len()).sum::<usize>();
                     positions.insert(query.id.clone(), found);
                 }
-                Ok(None) => {}
+                // Of too many partitions, or of a topic that is gone.
+                Ok(None) | Err(PositionError::MissingTopic { .. }) => {}
                 Err(error) => {
                     tracing::debug!("the positions of query {} are not told: {error}", query.id);
                     // The others would be waited for as long.

@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::config::OffsetReset;
-use crate::kafka::{Cluster, ClusterError, GroupConsumer, Metadata, Reader, StartingPoint};
+use crate::kafka::{ClosedElsewhere, Cluster, ClusterError, GroupConsumer, Metadata, Reader, StartingPoint};
 use crate::plan::QueryPlan;
 use crate::queries::PersistentQuery;
 use crate::syntax::ast::SourceKind;
@@ -300,8 +300,7 @@ pub(crate) async fn committed(
         consumer.committed_offsets(asked, REQUEST_TIMEOUT)
     })
     .await?;
-    // Closing a client waits for its threads.
-    tokio::task::spawn_blocking(move || drop(consumer));
+    drop(ClosedElsewhere::new(consumer));
     let answer = answer.map_err(error)?;
     let of_topic = ends.into_iter().map(|(topic, ends)| {
         let partitions = ends.into_iter().enumerate().filter_map(|(index, (first, end))| {
