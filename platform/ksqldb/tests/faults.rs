@@ -1,4 +1,7 @@
 //! What happens when something ends, is lost or comes late.
+//!
+//! Long because every test binary links the whole server, and each fault is shown with what was before and what comes
+//! after it.
 
 mod support;
 
