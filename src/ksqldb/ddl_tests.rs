@@ -154,7 +154,7 @@ async fn what_was_made_before_is_known_again_by_what_the_server_said_of_it() {
         if ksql.starts_with("DESCRIBE") {
             let described = ksql.matches("DESCRIBE").map(|_| {
                 json!({"@type": "sourceDescription", "sourceDescription": {
-                    "type": "STREAM", "statement": "STREAM A: WHAT IT TAKES", "writeQueries": []}})
+                    "type": "STREAM", "statement": "CREATE STREAM A FROM WHAT IT TAKES;", "writeQueries": []}})
             });
             return Answer::ok(json!(described.collect::<Vec<_>>()).to_string());
         }

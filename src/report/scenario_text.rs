@@ -263,6 +263,7 @@ pub(crate) mod tests {
               "latency_ms": null
             }
           ],
+          "restarts": [],
           "error": "1 min 0 s passed before the joined rows arrived: the last stage that produced something is `topic`; `stream` did not come"
         }
         "#);
