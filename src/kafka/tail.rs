@@ -9,11 +9,11 @@ use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 
 use super::topics::{consumer, in_background, partitions, watermarks};
 use super::{Decoder, KafkaError, REQUEST_TIMEOUT, Record, client_config};
 use crate::stack::Cluster;
+use crate::waiting::before_next_try;
 
 /// How often to look for a broker that went away.
 const SEARCH_AGAIN: Duration = Duration::from_secs(1);
@@ -125,7 +125,7 @@ impl Tail {
                 if are_there.await.unwrap_or(true) {
                     return;
                 }
-                sleep(SEARCH_AGAIN).await;
+                before_next_try(SEARCH_AGAIN).await;
             }
         });
     }

@@ -11,7 +11,7 @@ const SHORT: usize = 400;
 /// How far from its beginning.
 const HEAD: usize = 30;
 
-const FOLDERS: [&str; 9] = [
+const FOLDERS: [&str; 11] = [
     "src",
     "tests",
     "benches",
@@ -19,7 +19,9 @@ const FOLDERS: [&str; 9] = [
     "clock",
     "kafka-bootstrap",
     "formats",
+    "platform/callers",
     "platform/console",
+    "platform/ksqldb",
     "platform/schema-registry",
 ];
 
