@@ -18,6 +18,7 @@ use super::member::{Assigned, Member, SyncResult};
 
 #[cfg(test)]
 mod chaos_tests;
+mod conversion;
 mod joining;
 mod memory;
 mod rebalance;
@@ -123,6 +124,11 @@ impl Group {
     /// Its kind; empty when it never had members.
     pub(crate) fn protocol_type(&self) -> &StrBytes {
         &self.protocol_type
+    }
+
+    /// Counts what was agreed on.
+    pub(crate) fn generation(&self) -> i32 {
+        self.generation
     }
 
     /// The assignor in force.
@@ -412,7 +418,7 @@ impl Group {
         }
     }
 
-    fn check_generation(&self, claim: Claim<'_>) -> Result<(), ResponseError> {
+    pub(super) fn check_generation(&self, claim: Claim<'_>) -> Result<(), ResponseError> {
         self.check_member(claim)?;
         if claim.generation == self.generation {
             Ok(())
