@@ -585,15 +585,17 @@ fn formats_know_neither_hosts_nor_platform() {
 }
 
 #[test]
-fn the_clock_knows_nobody() {
+fn what_hosts_and_platform_share_knows_nobody() {
     let known = ["platform", "hosts", "formats"].map(manifests).concat();
-    let names = dependencies("clock/Cargo.toml");
-    for name in known
-        .iter()
-        .map(|manifest| name_of(manifest))
-        .chain(["osqdemo".to_owned()])
-    {
-        assert!(!names.contains(&name), "the clock depends on `{name}`");
+    for shared in ["clock", "kafka-bootstrap"] {
+        let names = dependencies(&format!("{shared}/Cargo.toml"));
+        for name in known
+            .iter()
+            .map(|manifest| name_of(manifest))
+            .chain(["osqdemo".to_owned()])
+        {
+            assert!(!names.contains(&name), "`{shared}` depends on `{name}`");
+        }
     }
 }
 

@@ -99,10 +99,10 @@ fn an_osqueryd_that_does_not_end_is_killed() {
     let osqueryd = stubborn(stack.world.home());
     let output = stack
         .world
-        .output(&[&UP[..], &["--osqueryd", &osqueryd, "--timeout", "1s"]].concat());
+        .output(&[&UP[..], &["--osqueryd", &osqueryd, "--timeout", "10s"]].concat());
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(14), "{stderr}");
-    assert!(stderr.contains("was not healthy within 1.0 s"), "{stderr}");
+    assert!(stderr.contains("was not healthy within 10.0 s"), "{stderr}");
     assert!(
         stderr.contains("probe: first record in topic `processes`"),
         "{stderr}"

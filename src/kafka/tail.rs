@@ -1,13 +1,22 @@
 //! The records of topics as they arrive.
 
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use osqdemo_kafka_bootstrap::Bootstrap;
 use rdkafka::consumer::{BaseConsumer, Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::topics::{consumer, in_background, partitions, watermarks};
-use super::{Decoder, KafkaError, Record};
+use super::{Decoder, KafkaError, REQUEST_TIMEOUT, Record, client_config};
 use crate::stack::Cluster;
+
+/// How often to look for a broker that went away.
+const SEARCH_AGAIN: Duration = Duration::from_secs(1);
 
 /// Where to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +29,11 @@ pub enum Start {
 
 /// Reads topics; goes on where it was when the broker comes back after a restart.
 pub struct Tail {
-    consumer: StreamConsumer,
-    topics: String,
+    consumer: Arc<StreamConsumer>,
+    bootstrap: Arc<Bootstrap>,
+    topics: Vec<String>,
+    /// Looks for a broker that went away, until it is there again. Ended when dropped.
+    search: std::sync::Mutex<JoinSet<()>>,
     decoder: Option<Decoder>,
     /// Was read and is being decoded: it is the next one also when nobody waits for it any more.
     read: Mutex<Option<Record>>,
@@ -38,10 +50,11 @@ impl Tail {
         in_background(move || {
             let assignment = assignment(&cluster, &names, start)?;
             let consumer: StreamConsumer = consumer(&cluster)?;
-            let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
             let tail = Self {
-                consumer,
-                topics: quoted.join(", "),
+                consumer: Arc::new(consumer),
+                bootstrap: Arc::new(Bootstrap::of(&client_config(&cluster))),
+                topics: names,
+                search: std::sync::Mutex::default(),
                 decoder: None,
                 read: Mutex::default(),
             };
@@ -82,15 +95,45 @@ impl Tail {
         loop {
             match self.consumer.recv().await {
                 Ok(message) => return Ok(Record::from(&message)),
-                Err(error) if is_passing(&error) => {}
+                Err(error) if is_passing(&error) => self.search(),
                 Err(error) => return Err(self.failed(&error)),
             }
         }
     }
 
+    /// Asks for the topics until they are there: librdkafka does not always find a broker that was restarted.
+    fn search(&self) {
+        let mut search = self.search.lock().unwrap_or_else(PoisonError::into_inner);
+        while search.try_join_next().is_some() {}
+        if !search.is_empty() {
+            return;
+        }
+        let (consumer, bootstrap) = (Arc::clone(&self.consumer), Arc::clone(&self.bootstrap));
+        let topics = self.topics.clone();
+        search.spawn(async move {
+            loop {
+                let (consumer, bootstrap, topics) =
+                    (Arc::clone(&consumer), Arc::clone(&bootstrap), topics.clone());
+                let are_there = tokio::task::spawn_blocking(move || {
+                    topics.iter().all(|topic| {
+                        let told = bootstrap.fetch_metadata(consumer.client(), Some(topic), REQUEST_TIMEOUT);
+                        told.is_ok_and(|told| {
+                            told.topics().iter().any(|topic| !topic.partitions().is_empty())
+                        })
+                    })
+                });
+                if are_there.await.unwrap_or(true) {
+                    return;
+                }
+                sleep(SEARCH_AGAIN).await;
+            }
+        });
+    }
+
     fn failed(&self, error: &RdKafkaError) -> KafkaError {
+        let quoted: Vec<String> = self.topics.iter().map(|name| format!("`{name}`")).collect();
         KafkaError::Read {
-            topics: self.topics.clone(),
+            topics: quoted.join(", "),
             reason: error.to_string(),
         }
     }

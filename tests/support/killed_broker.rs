@@ -43,7 +43,11 @@ pub(crate) fn is_stood(stack: &DockerStack) {
     std::io::Read::read_to_string(&mut told, &mut progress).expect("the rest");
     let output = running.wait_with_output().expect("it ends");
     let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
-    assert!(output.status.success(), "{report:#}\n{progress}");
+    if !output.status.success() {
+        let logs = stack.output(&["logs", "ksqldb-server", "--tail", "200"]);
+        let logs = String::from_utf8_lossy(&logs.stdout);
+        panic!("{report:#}\n{progress}\n{logs}");
+    }
     assert_eq!(report["verdict"], "passed", "{report:#}");
     let stages = report["stages"].as_array().expect("stages");
     let last = stages.last().expect("a stage")["at"].as_str().expect("a time");

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use osqdemo_kafka_bootstrap::Bootstrap;
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -167,6 +168,7 @@ pub(super) struct Context {
     errors: NamedThrottle,
     /// Topics that librdkafka holds for gone.
     unknown: Mutex<BTreeSet<String>>,
+    bootstrap: Bootstrap,
 }
 
 impl Context {
@@ -193,9 +195,24 @@ pub(super) fn ask_about_unknown(producer: &LineProducer, patience: Duration) {
     for topic in unknown {
         // The answer, also one that comes later, is for librdkafka to learn from. A broker that is away now is not waited
         // for once a topic: what cannot be sent asks again.
-        if producer.client().fetch_metadata(Some(&topic), patience).is_err() {
+        let bootstrap = &context.bootstrap;
+        if bootstrap
+            .fetch_metadata(producer.client(), Some(&topic), patience)
+            .is_err()
+        {
             return;
         }
+    }
+}
+
+/// Looks for brokers where none could be reached since the last delivery: librdkafka may have let them all go.
+pub(super) fn look_for_brokers(producer: &LineProducer, patience: Duration) {
+    let context = producer.context();
+    if context.cut_off.load(Ordering::Relaxed) {
+        // That there is none yet is no news.
+        let _ = context
+            .bootstrap
+            .fetch_metadata(producer.client(), None, patience);
     }
 }
 
@@ -285,6 +302,7 @@ pub(super) fn start(
         cut_off: AtomicBool::new(false),
         errors: NamedThrottle::new(TROUBLE_PERIOD),
         unknown: Mutex::default(),
+        bootstrap: Bootstrap::of(&config),
     };
     LineProducer::from_config_and_context(&config, context)
         .map(Arc::new)

@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use rdkafka::producer::{Producer as _, PurgeConfig};
 
-use super::line_producer::{ask_about_unknown, start};
+use super::line_producer::{ask_about_unknown, look_for_brokers, start};
 use super::{Shared, lock};
 use crate::outbox::Progress;
 
 /// How long librdkafka is listened to at once.
 const POLL: Duration = Duration::from_millis(250);
+/// How often to look for brokers where none can be reached.
+const LOOK_PERIOD: Duration = Duration::from_secs(2);
 /// How long delivery waits for something to arrive when nothing else is to be done, and when something is.
 const IDLE_PAUSE: Duration = Duration::from_millis(250);
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
@@ -29,10 +31,15 @@ impl Shared {
     /// The thread in which librdkafka tells what became of messages. `rdkafka` polls until time is up, whatever comes,
     /// so what is to be done about it is done elsewhere.
     pub(super) fn poll(&self) {
+        let mut looked = Instant::now();
         while !self.ending.load(Ordering::SeqCst) {
             let producer = Arc::clone(&lock(&self.producers).current);
             producer.poll(POLL);
             ask_about_unknown(&producer, POLL);
+            if looked.elapsed() >= LOOK_PERIOD {
+                look_for_brokers(&producer, POLL);
+                looked = Instant::now();
+            }
         }
     }
 

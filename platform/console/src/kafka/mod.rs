@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use osqdemo_kafka_bootstrap::Bootstrap;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError as RdKafkaError, RDKafkaErrorCode};
@@ -99,6 +100,7 @@ impl Bounds {
 pub(crate) struct Cluster {
     config: ClientConfig,
     asking: Arc<BaseConsumer>,
+    bootstrap: Arc<Bootstrap>,
     /// A client for each group whose position was asked for.
     groups: Arc<Mutex<HashMap<String, Arc<BaseConsumer>>>>,
 }
@@ -131,6 +133,7 @@ impl Cluster {
             .create()
             .map_err(|error| KafkaError::Client(error.to_string()))?;
         Ok(Self {
+            bootstrap: Arc::new(Bootstrap::of(&config)),
             config,
             asking: Arc::new(asking),
             groups: Arc::default(),
@@ -139,9 +142,9 @@ impl Cluster {
 
     /// Topics, sorted by name, and brokers.
     pub(crate) async fn layout(&self) -> Result<Layout, KafkaError> {
-        let asking = Arc::clone(&self.asking);
+        let (asking, bootstrap) = (Arc::clone(&self.asking), Arc::clone(&self.bootstrap));
         blocking(move || {
-            let metadata = asking.fetch_metadata(None, REQUEST_TIMEOUT)?;
+            let metadata = bootstrap.fetch_metadata(asking.client(), None, REQUEST_TIMEOUT)?;
             let mut topics: Vec<Topic> = metadata
                 .topics()
                 .iter()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use osqdemo_kafka_bootstrap::Bootstrap;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext;
@@ -76,6 +77,7 @@ pub(crate) struct Cluster {
     /// What every client of it shares.
     config: ClientConfig,
     admin: Arc<ClosedElsewhere<AdminClient<Context>>>,
+    bootstrap: Arc<Bootstrap>,
 }
 
 impl Cluster {
@@ -95,6 +97,7 @@ impl Cluster {
             }
         })?;
         Ok(Self {
+            bootstrap: Arc::new(Bootstrap::of(&shared)),
             config: shared,
             admin: Arc::new(ClosedElsewhere::new(admin)),
         })
@@ -105,6 +108,11 @@ impl Cluster {
         let mut config = self.config.clone();
         config.set("client.id", client_id);
         config
+    }
+
+    /// The servers that a client of this cluster begins with.
+    pub(super) fn bootstrap(&self) -> Bootstrap {
+        Bootstrap::of(&self.config)
     }
 
     /// The topics there are. Asking for all of them never makes one.
@@ -334,8 +342,13 @@ impl Cluster {
         action: &str,
         question: impl FnOnce(&AdminClient<Context>) -> Result<T, KafkaError> + Send + 'static,
     ) -> Result<T, ClusterError> {
-        let admin = Arc::clone(&self.admin);
-        tokio::task::spawn_blocking(move || question(&admin))
+        let (admin, bootstrap) = (Arc::clone(&self.admin), Arc::clone(&self.bootstrap));
+        let asking = move || {
+            let answer = question(&admin);
+            bootstrap.note(admin.inner(), answer.as_ref().err());
+            answer
+        };
+        tokio::task::spawn_blocking(asking)
             .await
             .map_err(|_| ClusterError::Abandoned {
                 action: action.to_owned(),

@@ -1,10 +1,11 @@
 //! The shared producer: every record any query writes, in order, acknowledged by all replicas.
 
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use osqdemo_kafka_bootstrap::Bootstrap;
 use osqdemo_registry_client::wire::{KEY_HEADER, VALUE_HEADER};
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
@@ -18,7 +19,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::cluster::Cluster;
 use super::context::log;
-use super::returned::{Returned, ReturnedRecords, is_unknown_topic};
+use super::returned::{Returned, ReturnedRecords, ask, is_unknown_topic};
 use super::time_zero::TimeZero;
 
 /// How long the producer's threads wait for something to happen. What happens ends that at once.
@@ -141,6 +142,9 @@ impl Receipt {
 pub(super) struct DeliveryContext {
     room: Arc<Notify>,
     returned: Arc<ReturnedRecords>,
+    pub(super) bootstrap: Bootstrap,
+    /// Whether a record was not acknowledged since somebody last looked.
+    has_failed: AtomicBool,
 }
 
 impl ClientContext for DeliveryContext {
@@ -165,7 +169,10 @@ impl ProducerContext for DeliveryContext {
             Err((error, message)) if is_unknown_topic(error) => {
                 self.returned.put(Returned::new(message, receipt));
             }
-            Err((error, message)) => receipt.finish(Err(not_acknowledged(message.topic(), error))),
+            Err((error, message)) => {
+                self.has_failed.store(true, Ordering::Relaxed);
+                receipt.finish(Err(not_acknowledged(message.topic(), error)));
+            }
         }
         self.room.notify_waiters();
     }
@@ -404,6 +411,8 @@ impl RecordProducer {
         let context = DeliveryContext {
             room: Arc::clone(room),
             returned: Arc::clone(returned),
+            bootstrap: Bootstrap::of(config),
+            has_failed: AtomicBool::new(false),
         };
         let producer = Arc::new(BaseProducer::from_config_and_context(config, context)?);
         let polled = Arc::downgrade(&producer);
@@ -421,6 +430,12 @@ impl RecordProducer {
                 };
                 if is_needed && returned.send_again(&producer) {
                     room.notify_waiters();
+                }
+                // The answer is for librdkafka to learn from.
+                if producer.context().has_failed.swap(false, Ordering::Relaxed)
+                    && ask(&producer, None).is_err()
+                {
+                    producer.context().has_failed.store(true, Ordering::Relaxed);
                 }
                 drop(producer);
                 if is_needed && !returned.is_empty() {

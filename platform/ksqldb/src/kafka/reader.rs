@@ -12,6 +12,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
 use futures_core::Stream;
+use osqdemo_kafka_bootstrap::Bootstrap;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::stream_consumer::StreamPartitionQueue;
 use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
@@ -162,6 +163,7 @@ pub(crate) struct Reader {
     // Before the consumer: each lane holds on to it, and the last one to let go closes it.
     lanes: Vec<Lane>,
     consumer: ClosedElsewhere<Arc<GroupConsumer>>,
+    bootstrap: Arc<Bootstrap>,
     cluster: Arc<Cluster>,
     doubt: Option<Doubt>,
     /// The queries that may fill the topics.
@@ -240,6 +242,7 @@ impl Reader {
         consumer.assign(&assignment)?;
         Ok(Self {
             consumer: ClosedElsewhere::new(consumer),
+            bootstrap: Arc::new(cluster.bootstrap()),
             lanes,
             cluster: Arc::clone(cluster),
             doubt: None,
@@ -341,6 +344,7 @@ impl Reader {
     /// Looks whether the topics are listed, where the brokers say that one is unknown.
     async fn look(&mut self) -> KafkaResult<()> {
         let listed = self.cluster.topics().await;
+        let is_known_here = listed.is_ok() && self.knows_topics().await;
         let Some(doubt) = &mut self.doubt else {
             return Ok(());
         };
@@ -351,11 +355,15 @@ impl Reader {
                 let is_listed = |lane: &Lane| {
                     usize::try_from(lane.partition).is_ok_and(|number| number < partitions(lane))
                 };
-                if self.lanes.iter().all(is_listed) {
-                    self.doubt = None;
-                    return Ok(());
+                match self.lanes.iter().all(is_listed) {
+                    true if is_known_here => {
+                        self.doubt = None;
+                        return Ok(());
+                    }
+                    // Everybody knows them but this client: one that is made anew will.
+                    true => doubt.unlisted = 0,
+                    false => doubt.unlisted += 1,
                 }
-                doubt.unlisted += 1;
             }
             Ok(_) => doubt.unlisted = 0,
             // Nobody says so now.
@@ -366,6 +374,19 @@ impl Reader {
         }
         doubt.look_at = Instant::now() + LOOK.0;
         Ok(())
+    }
+
+    /// Whether the client that reads has learned that the topics are there.
+    async fn knows_topics(&self) -> bool {
+        let topics: BTreeSet<Arc<str>> = self.lanes.iter().map(|lane| Arc::clone(&lane.topic)).collect();
+        let (consumer, bootstrap) = (Arc::clone(&self.consumer), Arc::clone(&self.bootstrap));
+        let asking = move || {
+            topics.iter().all(|topic| {
+                let told = bootstrap.fetch_metadata(consumer.client(), Some(topic), LEADERS_TIMEOUT);
+                told.is_ok_and(|told| told.topics().iter().any(|topic| !topic.partitions().is_empty()))
+            })
+        };
+        tokio::task::spawn_blocking(asking).await.unwrap_or(false)
     }
 
     fn doubt(&mut self, error: KafkaError) {

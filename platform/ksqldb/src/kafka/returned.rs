@@ -9,15 +9,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseProducer, Producer};
 
 use super::producer::{DeliveryContext, OutgoingRecord, Receipt, not_acknowledged};
 
 /// How long a topic may be unknown.
 const MOST_DOUBT: Duration = Duration::from_secs(30);
-/// How long a question about a topic may take.
+/// How long a question about topics may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// How many bytes wait before further records have to wait elsewhere.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
@@ -150,7 +151,7 @@ impl ReturnedRecords {
             else {
                 return changed;
             };
-            let metadata = producer.client().fetch_metadata(Some(&topic), REQUEST_TIMEOUT);
+            let metadata = ask(producer, Some(&topic));
             let is_known = metadata.is_ok_and(|metadata| {
                 let partitions = metadata.topics().iter().map(|topic| topic.partitions().len());
                 partitions.sum::<usize>() > 0
@@ -180,6 +181,12 @@ impl ReturnedRecords {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Asks the brokers about a topic, or all of them, so that the producer learns of it.
+pub(super) fn ask(producer: &BaseProducer<DeliveryContext>, topic: Option<&str>) -> KafkaResult<Metadata> {
+    let bootstrap = &producer.context().bootstrap;
+    bootstrap.fetch_metadata(producer.client(), topic, REQUEST_TIMEOUT)
 }
 
 /// Hands a record to librdkafka again, or gives it back where that does not take it now.

@@ -20,7 +20,7 @@ use kafka_protocol::records::{
     RecordBatchEncoder, RecordEncodeOptions, TimestampType,
 };
 use rdkafka::ClientConfig;
-use rdkafka::producer::{BaseProducer, Producer};
+use rdkafka::producer::BaseProducer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -164,7 +164,7 @@ fn unacknowledged(topic: &str, reason: &str) -> String {
 async fn leaders(producer: &Arc<BaseProducer<DeliveryContext>>, topic: &str) -> Result<Vec<Address>, String> {
     let (asked, topic) = (Arc::clone(producer), topic.to_owned());
     let asking = move || {
-        let told = asked.client().fetch_metadata(Some(&topic), REQUEST_TIMEOUT);
+        let told = super::returned::ask(&asked, Some(&topic));
         let told = told.map_err(|error| error.to_string())?;
         let address = |id: i32| {
             let broker = told.brokers().iter().find(|broker| broker.id() == id)?;

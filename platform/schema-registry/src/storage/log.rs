@@ -4,17 +4,19 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use osqdemo_kafka_bootstrap::Bootstrap;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
+use rdkafka::metadata::Metadata;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::util::Timeout;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::record::Record;
 use super::state::State;
@@ -24,6 +26,8 @@ use crate::config::Config;
 const WRITER_HEADER: &str = "osqdemo-writer";
 /// How long one question to the cluster may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait where the topic's leader is not known before asking again.
+const AGAIN: Duration = Duration::from_millis(200);
 /// What Confluent's registry keeps at most of its topic.
 const MOST_REPLICAS: i32 = 3;
 
@@ -62,6 +66,8 @@ pub(crate) struct Log {
     deadline: Duration,
     client_config: ClientConfig,
     producer: FutureProducer,
+    /// What the client that writes began with.
+    bootstrap: Arc<Bootstrap>,
     state: Arc<RwLock<State>>,
     /// The offset after the last record that was taken in.
     position: watch::Sender<i64>,
@@ -93,6 +99,7 @@ impl Log {
             writer,
             deadline: config.write_deadline,
             producer: producer.create()?,
+            bootstrap: Arc::new(Bootstrap::of(&client_config)),
             client_config,
             state: Arc::default(),
             position: watch::Sender::new(0),
@@ -201,30 +208,43 @@ impl Log {
         let consumer: Arc<StreamConsumer> = Arc::new(config.create()?);
         let mut assignment = TopicPartitionList::new();
         assignment.add_partition_offset(&self.topic, 0, Offset::Beginning)?;
-        self.learn_leader(&consumer).await;
+        let bootstrap = Arc::new(Bootstrap::of(&config));
+        self.learn_leader(&consumer, &bootstrap).await;
         consumer.assign(&assignment)?;
         loop {
             match consumer.recv().await {
                 Ok(message) => self.take_in(&message),
-                Err(error) => tracing::debug!("the topic `{}` cannot be read: {error}", self.topic),
+                Err(error) => {
+                    tracing::debug!("the topic `{}` cannot be read: {error}", self.topic);
+                    // A broker that was just restarted may have said that nothing is there.
+                    while !self.learn_leader(&consumer, &bootstrap).await {
+                        sleep(AGAIN).await;
+                    }
+                }
             }
         }
     }
 
     /// Asks who leads the topic, so that both clients can use it at once. Without that, librdkafka often finds out only
     /// when it next looks through its topics, which it does once a second.
-    async fn learn_leader(&self, consumer: &Arc<StreamConsumer>) {
-        let (consumer, producer, topic) = (Arc::clone(consumer), self.producer.clone(), self.topic.clone());
+    /// Returns whether it is known.
+    async fn learn_leader(&self, consumer: &Arc<StreamConsumer>, bootstrap: &Arc<Bootstrap>) -> bool {
+        let (consumer, topic, bootstrap) = (Arc::clone(consumer), self.topic.clone(), Arc::clone(bootstrap));
+        let (producer, for_writing) = (self.producer.clone(), Arc::clone(&self.bootstrap));
         let asking = move || {
-            let written_to = producer.client().fetch_metadata(Some(&topic), REQUEST_TIMEOUT);
-            let read = consumer.fetch_metadata(Some(&topic), REQUEST_TIMEOUT);
-            if let Err(error) = written_to.and(read) {
-                tracing::debug!("the leader of `{topic}` is not known yet: {error}");
-            }
+            let topic = Some(topic.as_str());
+            let written_to = for_writing.fetch_metadata(producer.client(), topic, REQUEST_TIMEOUT)?;
+            let read = bootstrap.fetch_metadata(consumer.client(), topic, REQUEST_TIMEOUT)?;
+            let is_led = |told: &Metadata| told.topics().iter().any(|topic| !topic.partitions().is_empty());
+            Ok::<_, KafkaError>(is_led(&written_to) && is_led(&read))
         };
-        if let Err(error) = tokio::task::spawn_blocking(asking).await {
-            tracing::debug!("nobody asked for the leader: {error}");
-        }
+        let asked = tokio::task::spawn_blocking(asking).await;
+        asked.is_ok_and(|told| {
+            told.unwrap_or_else(|error| {
+                tracing::debug!("the leader of `{}` is not known yet: {error}", self.topic);
+                false
+            })
+        })
     }
 
     fn take_in(&self, message: &BorrowedMessage<'_>) {
