@@ -141,6 +141,11 @@ impl Group {
         &self.members
     }
 
+    /// Whether a static member has that name.
+    pub(crate) fn has_instance(&self, instance_id: &StrBytes) -> bool {
+        self.instances.contains_key(instance_id)
+    }
+
     /// What happened that the log was not told yet.
     pub(crate) fn take_events(&mut self) -> Events {
         std::mem::take(&mut self.events)

@@ -329,10 +329,10 @@ impl ConsumerGroup {
     ) -> Option<Result<(), ResponseError>> {
         let due = self.members.get(claim.member_id)?.classic.as_ref()?.due;
         let checked = self.check_classic(claim, now);
-        Some(checked.and_then(|()| match (due, commit) {
-            (Due::Sync { .. }, Commit::Plain) => Err(ResponseError::RebalanceInProgress),
-            _ => Ok(()),
-        }))
+        Some(match (due, commit) {
+            (Due::Sync { .. }, Commit::Plain) => checked.and(Err(ResponseError::RebalanceInProgress)),
+            _ => checked,
+        })
     }
 
     /// Whether a claim is that of a member of this kind, which is alive then.

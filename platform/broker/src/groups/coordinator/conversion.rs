@@ -27,6 +27,14 @@ impl Coordinator {
     ) -> Result<(ConsumerGroup, Beat), Refusal> {
         let stays = |reason: String| Err(Refusal::new(ResponseError::GroupIdNotFound, reason));
         if said.epoch != JOINS {
+            let of_whom = said.instance_id.as_ref();
+            // Who has its place would be driven out if it came back.
+            if let Some(instance_id) = of_whom.filter(|instance_id| classic.has_instance(instance_id)) {
+                return Err(Refusal::new(
+                    ResponseError::FencedInstanceId,
+                    format!("the instance id `{instance_id}` is another member's now"),
+                ));
+            }
             // Kafka says GROUP_ID_NOT_FOUND, which ends its client; with this one it joins again, and may.
             return Err(Refusal::new(
                 ResponseError::UnknownMemberId,

@@ -227,5 +227,5 @@ fn a_static_member_changes_its_protocol() {
         ..of_newer
     };
     let gone = coordinator.beat(&group_id, said, &topics(), TIMING);
-    assert_eq!(gone.unwrap_err().code, ResponseError::UnknownMemberId);
+    assert_eq!(gone.unwrap_err().code, ResponseError::FencedInstanceId);
 }
