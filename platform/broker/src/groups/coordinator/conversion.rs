@@ -28,14 +28,11 @@ impl Coordinator {
         let stays = |reason: String| Err(Refusal::new(ResponseError::GroupIdNotFound, reason));
         if said.epoch != JOINS {
             let of_whom = said.instance_id.as_ref();
-            // Who has its place would be driven out if it came back.
-            if let Some(instance_id) = of_whom.filter(|instance_id| classic.has_instance(instance_id)) {
-                return Err(Refusal::new(
-                    ResponseError::FencedInstanceId,
-                    format!("the instance id `{instance_id}` is another member's now"),
-                ));
+            // With Kafka's code its client ends. If it came back it would drive out who has its place.
+            if of_whom.is_some_and(|instance_id| classic.has_instance(instance_id)) {
+                return stays(format!("Group {group_id} is not a consumer group."));
             }
-            // Kafka says GROUP_ID_NOT_FOUND, which ends its client; with this one it joins again, and may.
+            // Anybody else is told, other than by Kafka, that it may join again.
             return Err(Refusal::new(
                 ResponseError::UnknownMemberId,
                 format!("group `{group_id}` has gone back to the classic protocol"),
