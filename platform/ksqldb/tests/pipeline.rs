@@ -1,4 +1,7 @@
 //! The original demo's statements, end to end: records in topics, rows at the HTTP client.
+//!
+//! Long because every test binary links the whole server, and all of these run the same statements over the same
+//! records.
 
 mod support;
 

@@ -1,5 +1,8 @@
 //! Streams whose formats have schemas in a registry, end to end: with a real broker and a real registry, which may be
 //! away.
+//!
+//! Long because every test binary links the whole server, and all of these need the same registry, topics and
+//! readers.
 
 mod support;
 

@@ -1,9 +1,90 @@
 //! The REST API's contract: statuses, codes and exact bytes.
+//!
+//! Long because the answers are written out, byte for byte.
 
 mod support;
 
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
-use support::{Broker, Server};
+use support::{Broker, DEADLINE, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child() {
+    support::run_child().await;
+}
+
+/// A connection beyond the most there may be waits for one of them to end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_than_a_thousand_connections_wait() {
+    let broker = Broker::start().await;
+    let server = Server::start_process(&broker).await;
+    // Requests that do not end: their connections stay.
+    let watch = "GET /ws/query HTTP/1.1\r\nHost: localhost\r\n";
+    let mut open = Vec::new();
+    for _ in 0..1_000 {
+        let mut connection = TcpStream::connect(server.address).await.unwrap();
+        connection.write_all(watch.as_bytes()).await.unwrap();
+        open.push(connection);
+    }
+    let mut late = TcpStream::connect(server.address).await.unwrap();
+    let request = "GET /info HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    late.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let early = timeout(Duration::from_secs(1), late.read_to_end(&mut answer)).await;
+    assert!(early.is_err(), "{}", String::from_utf8_lossy(&answer));
+    // The client that waited for the server has connections, too.
+    open.truncate(980);
+    timeout(DEADLINE, late.read_to_end(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    drop(open);
+    server.kill().await;
+    broker.stop().await;
+}
+
+/// Requests whose statements are long wait for each other, and so does a short one behind them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_many_bytes_of_statements_are_worked_on_at_a_time() {
+    let broker = Broker::start().await;
+    let server = Server::start(&broker).await;
+    let request = |statement: &str, length: usize| {
+        let comment = "x".repeat(length - statement.len());
+        json!({"ksql": format!("{statement} --{comment}")})
+    };
+    let long = request("ASSERT TOPIC nope TIMEOUT 6 SECONDS;", 2 * 1024 * 1024 - 200);
+    let short = request("SHOW STREAMS;", 1_000);
+    let long = async || server.post("/ksql", &long).await;
+    let is_done = Cell::new(false);
+    let both = async {
+        let both = tokio::join!(long(), long());
+        is_done.set(true);
+        both
+    };
+    // Answered at once, until both are at work, and then not before one of them is done.
+    let shorts = async {
+        let mut longest = Duration::ZERO;
+        while !is_done.get() {
+            let began = Instant::now();
+            let (status, text) = server.post("/ksql", &short).await;
+            assert_eq!(status, 200, "{text}");
+            longest = longest.max(began.elapsed());
+        }
+        longest
+    };
+    let ((one, other), longest) = tokio::join!(both, shorts);
+    assert_eq!((one.0, other.0), (417, 417), "{} {}", one.1, other.1);
+    assert!(longest > Duration::from_secs(2), "{longest:?}");
+    server.stop().await;
+    broker.stop().await;
+}
 
 #[tokio::test]
 async fn a_server_without_a_broker_says_that_it_is_initializing() {

@@ -1,9 +1,14 @@
 //! What statements make, change and refuse.
+//!
+//! Long because every test binary links the whole server, and each statement is shown with what it leaves and what
+//! it refuses.
 
 mod support;
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
-use support::{Broker, Server, next_record, value_of};
+use support::{Broker, DEADLINE, Server, next_record, value_of};
 
 const SOURCE: &str =
     "CREATE STREAM s (id VARCHAR KEY, n BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON', PARTITIONS=2);";
@@ -315,6 +320,75 @@ async fn descriptions_and_explanations() {
     assert_eq!(answers[5]["queryDescriptions"].as_array().unwrap().len(), 1);
     let message = refusal(&server, "DESCRIBE nothing;").await;
     assert_eq!(message, "Could not find STREAM/TABLE 'NOTHING' in the Metastore");
+    stop(broker, server).await;
+}
+
+/// How far the queries of a source are, and what they have read and written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_queries_have_done_is_described() {
+    let (broker, server) = start().await;
+    server
+        .ksql(&format!(
+            "{SOURCE} CREATE STREAM d WITH (PARTITIONS=1) AS SELECT id, n FROM s;"
+        ))
+        .await;
+    let described = async |name: &str| {
+        let answers = server.ksql(&format!("DESCRIBE {name} EXTENDED;")).await;
+        answers[0]["sourceDescription"].clone()
+    };
+    assert_eq!(described("d").await["statistics"], "");
+    let sink = broker.reader("D");
+    for n in 0..3 {
+        server
+            .ksql(&format!("INSERT INTO s (id, n) VALUES ('a', {n});"))
+            .await;
+        assert_eq!(value_of(&next_record(&sink).await), json!({"N": n}));
+    }
+    // A position is committed a second after the record.
+    let deadline = Instant::now() + DEADLINE;
+    let read = loop {
+        let source = described("d").await;
+        let summaries = &source["queryOffsetSummaries"];
+        assert_eq!(summaries[0]["groupId"], "_confluent-ksql-default_query_CSAS_D_1");
+        let topics = summaries[0]["topicSummaries"].as_array().unwrap();
+        if let [topic] = topics.as_slice() {
+            assert_eq!(topic["kafkaTopic"], "s");
+            let offsets = topic["offsets"].as_array().unwrap();
+            let sum = |what: &str| {
+                offsets
+                    .iter()
+                    .map(|offset| offset[what].as_i64().unwrap())
+                    .sum::<i64>()
+            };
+            let starts = sum("logStartOffset");
+            if (starts, sum("logEndOffset"), sum("consumerOffset")) == (0, 3, 3) {
+                break offsets.len();
+            }
+        }
+        assert!(Instant::now() < deadline, "{source}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(read, 2, "partitions");
+    // As the real server's own command line shows it: names to 16 places, numbers to 10.
+    let written = described("d").await["statistics"].as_str().unwrap().to_owned();
+    let (numbers, last) = written.split_once(" last-message: ").unwrap();
+    assert!(numbers.starts_with("messages-per-sec:      0."), "{written}");
+    assert!(numbers.contains("   total-messages:         3 "), "{written}");
+    assert!(last.ends_with('Z'), "{written}");
+    let read = described("s").await;
+    assert_eq!(read["queryOffsetSummaries"], json!([]));
+    let read = read["statistics"].as_str().unwrap().to_owned();
+    assert!(read.starts_with("consumer-messages-per-sec:      0."), "{read}");
+    assert!(read.contains(" consumer-total-messages:         3 "), "{read}");
+    // At length of all of them, too, and not where only their names are asked for.
+    let answers = server.ksql("SHOW STREAMS EXTENDED; DESCRIBE d;").await;
+    let all = answers[0]["sourceDescriptions"].as_array().unwrap();
+    let d = all.iter().find(|source| source["name"] == "D").unwrap();
+    assert_eq!(
+        d["queryOffsetSummaries"][0]["topicSummaries"][0]["kafkaTopic"],
+        "s"
+    );
+    assert_eq!(answers[1]["sourceDescription"]["statistics"], "");
     stop(broker, server).await;
 }
 
@@ -633,8 +707,13 @@ async fn all_streams_are_described_and_every_command_has_a_status() {
         for description in descriptions {
             let name = description["name"].as_str().unwrap();
             let alone = format!("{};", statement.replace("STREAMS", name).trim_end_matches(';'));
-            let alone = server.ksql(&alone).await;
-            assert_eq!(&alone[0]["sourceDescription"], description, "{name}");
+            let mut alone = server.ksql(&alone).await[0]["sourceDescription"].take();
+            let mut description = description.clone();
+            // A position may be committed between the two.
+            for told in [&mut alone, &mut description] {
+                told["queryOffsetSummaries"].take();
+            }
+            assert_eq!(alone, description, "{name}");
         }
     }
     // As in ksqlDB there is no such statement about tables.

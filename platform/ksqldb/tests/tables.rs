@@ -1,4 +1,7 @@
 //! Tables end to end: aggregates over topics, their state across restarts, pull and push queries.
+//!
+//! Long because every test binary links the whole server, and each test is a table's whole life: fed, restarted,
+//! asked.
 
 mod support;
 

@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
+
 use super::*;
+use crate::registry::Latest;
 
 fn command(sequence: i64, again: Option<Again>) -> Command {
     Command {

@@ -9,20 +9,16 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::bounds::{MOST_KEPT_TEXT, MOST_QUERIES, MOST_SOURCES, MOST_TYPES};
-use super::failure::{ErrorCode, Refusal};
-use super::properties;
-use super::topics::{Topics, check_copartitioned, of_sink, of_source};
+use super::creation::creation_id;
+use super::failure::Refusal;
+use super::topics::{Topics, check_copartitioned};
 use crate::kafka::TopicOptions;
-use crate::metastore::{Metastore, Source, SourceWindow};
-use crate::plan::{self, PlanError, Purpose, QueryPlan, Stage, schema_text};
+use crate::metastore::{Metastore, Source};
+use crate::plan::{self, Purpose, QueryPlan};
 use crate::queries::{PersistentQuery, QueryOrigin};
-use crate::serde::Format;
 use crate::syntax::NamedTypes;
-use crate::syntax::ast::{
-    AliasedSource, CreateAsSelect, CreateSource, Emit, InsertInto, OnExisting, Position, Query,
-    QuerySelection, SelectItem, SourceKind, Statement,
-};
-use crate::types::{Column, Namespace, Schema, SqlType};
+use crate::syntax::ast::{InsertInto, QuerySelection, SourceKind, Statement};
+use crate::types::SqlType;
 
 /// What a statement is decided with.
 #[derive(Debug, Clone, Copy)]
@@ -256,152 +252,6 @@ impl Catalog {
         Ok(())
     }
 
-    fn decide_create(
-        &self,
-        declaration: &CreateSource,
-        circumstances: Circumstances<'_>,
-    ) -> Result<Decision, Refusal> {
-        let existing = self.metastore.get(&declaration.name);
-        let planned = plan::plan_source(declaration, circumstances.text);
-        // What is wrong with the text is told first.
-        if let Err(error) = &planned
-            && error.stage == Stage::Reading
-        {
-            return Err(error.clone().into());
-        }
-        if let Some(decision) = meet_existing(
-            declaration.kind,
-            &declaration.name,
-            declaration.on_existing,
-            existing,
-        )? {
-            return Ok(decision);
-        }
-        let source = planned?;
-        if let Some(existing) = existing {
-            check_replaceable(existing, &source)?;
-        }
-        let create_topic = match circumstances.topics {
-            Some(topics) => of_source(&source, declaration, topics).map_err(Refusal::early)?,
-            None => None,
-        };
-        let source = Arc::new(source);
-        let start = match (declaration.kind, declaration.read_only) {
-            (SourceKind::Table, true) => Some(self.materialization(&source, circumstances)?),
-            _ => None,
-        };
-        Ok(change(Change {
-            command_id: creation_id(declaration.kind, &declaration.name),
-            message: format!("{} created", capitalised(declaration.kind)),
-            create_topic,
-            put: Some(source),
-            start,
-            ..Change::default()
-        }))
-    }
-
-    /// The query that keeps the rows of a source table.
-    fn materialization(
-        &self,
-        source: &Arc<Source>,
-        circumstances: Circumstances<'_>,
-    ) -> Result<PersistentQuery, Refusal> {
-        let mut metastore = self.metastore.clone();
-        metastore.insert(Arc::clone(source));
-        let plan = plan::plan_query(&metastore, &everything_of(&source.name), Purpose::Materialize)?;
-        let id = format!("CST_{}_{}", source.name, circumstances.sequence);
-        Ok(self.new_query(id, plan, QueryOrigin::SourceTable, circumstances))
-    }
-
-    fn decide_create_as(
-        &self,
-        declaration: &CreateAsSelect,
-        circumstances: Circumstances<'_>,
-    ) -> Result<Decision, Refusal> {
-        let existing = self.metastore.get(&declaration.name);
-        let met = meet_existing(
-            declaration.kind,
-            &declaration.name,
-            declaration.on_existing,
-            existing,
-        );
-        if let Ok(Some(decision)) = met {
-            return Ok(decision);
-        }
-        let purpose = Purpose::Sink {
-            name: &declaration.name,
-            kind: declaration.kind,
-            properties: &declaration.properties,
-            statement: circumstances.text,
-            wrap_single_values: properties::wrap_single_values(circumstances.properties),
-        };
-        let settings = properties::of_plan(circumstances.properties);
-        let plan = plan::plan_query_with(&self.metastore, &declaration.query, purpose, settings)
-            .map_err(Refusal::of_persistent_query)?;
-        if let Some(topics) = circumstances.topics {
-            check_copartitioned(&declaration.query, &plan, topics).map_err(Refusal::of_persistent_query)?;
-        }
-        // What is wrong with the query is told first.
-        met.map_err(|refusal| Refusal::of_persistent_query(PlanError::new(refusal.message)))?;
-        let sink = plan
-            .sink()
-            .cloned()
-            .ok_or_else(|| format!("The query has no sink: {}", declaration.name))?;
-        let mut id = None;
-        let mut stop = Vec::new();
-        if let Some(existing) = existing {
-            check_replaceable(&evolved(existing, &sink), &sink)?;
-            let writer = self
-                .queries
-                .values()
-                .find(|query| query.origin == QueryOrigin::CreateAs && query.writes(&declaration.name))
-                .ok_or_else(|| {
-                    format!(
-                        "Cannot add {} '{}': the existing {0} is not the result of a query",
-                        lower(declaration.kind),
-                        declaration.name
-                    )
-                })?;
-            if let Some(step) = plan.not_upgradeable().or(writer.plan.not_upgradeable()) {
-                return refused(format!("Upgrades not yet supported for {step}"));
-            }
-            if plan.is_aggregated() && plan.layout() != writer.plan.layout() {
-                return refused(
-                    "Query is not upgradeable. Plan step of type StreamAggregate must have matching aggregate functions."
-                        .to_owned(),
-                );
-            }
-            // The query that takes over goes on where the old one stopped, under the same id.
-            id = Some(writer.id.clone());
-            stop.push(writer.id.clone());
-        }
-        let prefix = match declaration.kind {
-            SourceKind::Stream => "CSAS",
-            SourceKind::Table => "CTAS",
-        };
-        let id = match id {
-            Some(id) => id,
-            None => self.new_id(
-                &plan,
-                &format!("{prefix}_{}_{}", declaration.name, circumstances.sequence),
-            )?,
-        };
-        let create_topic = match circumstances.topics {
-            Some(topics) => of_sink(&sink, topics).map_err(Refusal::early)?,
-            None => None,
-        };
-        Ok(change(Change {
-            command_id: creation_id(declaration.kind, &declaration.name),
-            message: format!("Created query with ID {id}"),
-            warnings: plan.warnings().to_vec(),
-            stop,
-            create_topic,
-            put: Some(sink),
-            start: Some(self.new_query(id, plan, QueryOrigin::CreateAs, circumstances)),
-            ..Change::default()
-        }))
-    }
-
     fn decide_insert(
         &self,
         insertion: &InsertInto,
@@ -424,94 +274,6 @@ impl Catalog {
             message: format!("Created query with ID {id}"),
             warnings: plan.warnings().to_vec(),
             start: Some(self.new_query(id, plan, QueryOrigin::InsertInto, circumstances)),
-            ..Change::default()
-        }))
-    }
-
-    fn decide_drop(
-        &self,
-        kind: SourceKind,
-        name: &str,
-        if_exists: bool,
-        delete_topic: bool,
-        circumstances: Circumstances<'_>,
-    ) -> Result<Decision, Refusal> {
-        let command_id = format!("{}/{name}/drop", lower(kind));
-        let Some(source) = self.metastore.get(name) else {
-            if if_exists {
-                return Ok(change(Change {
-                    command_id,
-                    message: format!("Source `{name}` does not exist."),
-                    ..Change::default()
-                }));
-            }
-            if delete_topic {
-                let message = format!(
-                    "Could not find source to delete topic for: {}",
-                    circumstances.text
-                );
-                return Err(Refusal::new(ErrorCode::BadRequest, message));
-            }
-            return refused(format!("{} {name} does not exist.", capitalised(kind)));
-        };
-        if source.kind != kind {
-            return refused(format!(
-                "Incompatible data source type is {}, but statement was DROP {}",
-                lower(source.kind),
-                lower(kind)
-            ));
-        }
-        if delete_topic && source.read_only {
-            let message = format!("Cannot delete topic for read-only source: {name}");
-            return Err(Refusal::new(ErrorCode::BadRequest, message));
-        }
-        let sharing: Vec<&str> = self
-            .metastore
-            .iter()
-            .filter(|other| other.topic == source.topic && other.name != name)
-            .map(|other| other.name.as_str())
-            .collect();
-        if delete_topic && !sharing.is_empty() {
-            return refused(format!(
-                "Refusing to delete topic. Found other data sources ({}) using topic {}",
-                sharing.join(", "),
-                source.topic
-            ));
-        }
-        let derived: Vec<&str> = self
-            .metastore
-            .derived_from(name)
-            .map(|source| source.name.as_str())
-            .collect();
-        if !derived.is_empty() {
-            return refused(format!(
-                "Cannot drop {name}.\nThe following streams and/or tables read from this source: [{}].\n\
-                 You need to drop them before dropping {name}.",
-                derived.join(", ")
-            ));
-        }
-        let ids = |select: &dyn Fn(&PersistentQuery) -> bool| -> Vec<String> {
-            let selected = self.queries.values().filter(|query| select(query));
-            selected.map(|query| query.id.clone()).collect()
-        };
-        let owner = |query: &PersistentQuery| query.keeps(name);
-        let readers = ids(&|query| query.reads(name) && !owner(query));
-        let writers = ids(&|query| query.writes(name) && !owner(query));
-        if !readers.is_empty() || !writers.is_empty() {
-            return refused(format!(
-                "Cannot drop {name}.\nThe following queries read from this source: [{}].\n\
-                 The following queries write into this source: [{}].\n\
-                 You need to terminate them before dropping {name}.",
-                readers.join(", "),
-                writers.join(", ")
-            ));
-        }
-        Ok(change(Change {
-            command_id,
-            message: format!("Source `{name}` (topic: {}) was dropped.", source.topic),
-            stop: ids(&owner),
-            remove: Some(name.to_owned()),
-            delete_topic: delete_topic.then(|| source.topic.clone()),
             ..Change::default()
         }))
     }
@@ -540,7 +302,7 @@ impl Catalog {
         }
     }
 
-    fn new_id(&self, plan: &QueryPlan, generated: &str) -> Result<String, Refusal> {
+    pub(super) fn new_id(&self, plan: &QueryPlan, generated: &str) -> Result<String, Refusal> {
         let id = plan
             .query_id()
             .map_or_else(|| generated.to_owned(), str::to_uppercase);
@@ -550,7 +312,7 @@ impl Catalog {
         Ok(id)
     }
 
-    fn new_query(
+    pub(super) fn new_query(
         &self,
         id: String,
         plan: QueryPlan,
@@ -599,184 +361,9 @@ pub(super) fn change(change: Change) -> Decision {
     Decision::Change(Box::new(change))
 }
 
-fn creation_id(kind: SourceKind, name: &str) -> String {
-    format!("{}/`{name}`/create", lower(kind))
-}
-
-fn selected(selection: &QuerySelection) -> &str {
+pub(super) fn selected(selection: &QuerySelection) -> &str {
     match selection {
         QuerySelection::All => "ALL",
         QuerySelection::Id(id) => id,
-    }
-}
-
-/// `SELECT *` from a source.
-fn everything_of(source: &str) -> Query {
-    let position = Position::default();
-    Query {
-        select: vec![SelectItem::All {
-            source: None,
-            position,
-        }],
-        from: AliasedSource {
-            name: source.to_owned(),
-            alias: source.to_owned(),
-            position,
-        },
-        joins: Vec::new(),
-        window: None,
-        filter: None,
-        group_by: Vec::new(),
-        partition_by: Vec::new(),
-        having: None,
-        emit: Some(Emit::Changes),
-        limit: None,
-        position,
-    }
-}
-
-/// What happens where a source of that name exists: `None` lets the statement go on.
-fn meet_existing(
-    kind: SourceKind,
-    name: &str,
-    on_existing: OnExisting,
-    existing: Option<&Arc<Source>>,
-) -> Result<Option<Decision>, Refusal> {
-    let Some(existing) = existing else {
-        return Ok(None);
-    };
-    let (adding, there) = (lower(kind), lower(existing.kind));
-    match on_existing {
-        OnExisting::Keep => Ok(Some(Decision::Unneeded(format!(
-            "Cannot add {adding} `{name}`: A {there} with the same name already exists."
-        )))),
-        OnExisting::Replace => Ok(None),
-        OnExisting::Fail => refused(format!(
-            "Cannot add {adding} '{name}': A {there} with the same name already exists"
-        )),
-    }
-}
-
-/// A source with the columns that a query which takes over adds: so ksqlDB looks at it.
-fn evolved(existing: &Source, new: &Source) -> Source {
-    let mut evolved = existing.clone();
-    for column in &new.schema.columns {
-        if evolved.schema.position(&column.name).is_none() {
-            evolved.schema.columns.push(column.clone());
-        }
-    }
-    evolved
-}
-
-/// `OR REPLACE` may add columns at the end and change what does not concern the records that are there.
-fn check_replaceable(existing: &Source, new: &Source) -> Result<(), Refusal> {
-    if existing.read_only {
-        let kind = lower(existing.kind);
-        return refused(format!(
-            "Cannot add {kind} '{}': CREATE OR REPLACE is not supported on source {kind}s.",
-            existing.name
-        ));
-    }
-    let mut reasons = Vec::new();
-    let mut differs = |what: &str, before: String, after: String, hint: &str| {
-        reasons.push(format!(
-            "DataSource '`{}`' has {what} = {before} which is not upgradeable to {after}{hint}",
-            existing.name
-        ));
-    };
-    if existing.kind != new.kind {
-        let java = |kind| match kind {
-            SourceKind::Stream => "KSTREAM".to_owned(),
-            SourceKind::Table => "KTABLE".to_owned(),
-        };
-        differs("type", java(existing.kind), java(new.kind), "");
-    }
-    if topic_text(existing) != topic_text(new) {
-        differs("topic", topic_text(existing), topic_text(new), "");
-    }
-    if existing.timestamp != new.timestamp {
-        differs(
-            "timestampColumn",
-            timestamp_text(existing),
-            timestamp_text(new),
-            "",
-        );
-    }
-    let changed = |namespace: Namespace| {
-        let of = |source: &Source| -> Vec<Column> {
-            let columns = source.schema.columns.iter();
-            columns
-                .filter(|column| column.namespace == namespace)
-                .cloned()
-                .collect()
-        };
-        let (before, after) = (of(existing), of(new));
-        let kept = |place: usize| after.get(place) == before.get(place);
-        let columns = (0..before.len())
-            .filter(|place| !kept(*place))
-            .map(|place| before[place].clone());
-        let columns: Vec<_> = columns.collect();
-        // A key takes no further column.
-        let is_longer = namespace == Namespace::Key && after.len() > before.len();
-        (!columns.is_empty() || is_longer).then(|| schema_text(&Schema { columns }))
-    };
-    let hint = match (changed(Namespace::Key), changed(Namespace::Value)) {
-        (Some(columns), _) => Some(format!(
-            ". (Key columns must be identical. The following key columns are changed, missing or reordered: [{columns}])"
-        )),
-        (None, Some(columns)) => Some(format!(
-            ". (The following columns are changed, missing or reordered: [{columns}])"
-        )),
-        (None, None) => None,
-    };
-    if let Some(hint) = hint {
-        differs(
-            "schema",
-            schema_text(&existing.schema),
-            schema_text(&new.schema),
-            &hint,
-        );
-    }
-    if reasons.is_empty() {
-        return Ok(());
-    }
-    refused(format!(
-        "Cannot upgrade data source: {}",
-        reasons.join("\n\tAND ")
-    ))
-}
-
-/// A topic with its formats, as ksqlDB's errors have it.
-fn topic_text(source: &Source) -> String {
-    let format = |format: Format| format!("FormatInfo{{format={format}, properties={{}}}}");
-    format!(
-        "KsqlTopic{{kafkaTopicName='{}', keyFormat=KeyFormat{{format={}, features=[], window={}}}, valueFormat=ValueFormat{{format={}, features=[]}}}}",
-        source.topic,
-        format(source.key_format),
-        window_text(source),
-        format(source.value_format)
-    )
-}
-
-fn window_text(source: &Source) -> String {
-    let info = |window: SourceWindow, size: Option<i64>| {
-        let size = size.map_or("Optional.empty".to_owned(), |ms| {
-            format!("Optional[PT{}S]", ms as f64 / 1000.0)
-        });
-        format!("Optional[WindowInfo{{type={}, size={size}}}]", window.name())
-    };
-    match source.window {
-        None => "Optional.empty".to_owned(),
-        Some(window @ (SourceWindow::Tumbling { size_ms } | SourceWindow::Hopping { size_ms })) => {
-            info(window, Some(size_ms))
-        }
-        Some(window @ SourceWindow::Session) => info(window, None),
-    }
-}
-
-fn timestamp_text(source: &Source) -> String {
-    match &source.timestamp {
-        None => "Optional.empty".to_owned(),
-        Some(column) => format!("Optional[TimestampColumn{{column=`{}`}}]", column.column),
     }
 }

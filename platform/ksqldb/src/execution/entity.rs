@@ -1,4 +1,6 @@
 //! What a statement answers: ksqlDB's entities, one shape per `@type`.
+//!
+//! Long because it is one protocol's answers: a shape for each `@type`.
 
 use std::collections::BTreeMap;
 

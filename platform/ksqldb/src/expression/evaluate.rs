@@ -6,6 +6,8 @@
 //! An error makes the innermost function, cast or member of a constructor around it `NULL`, and the whole
 //! expression only where there is none: `COALESCE(CAST('x' AS INT), 1)` is 1.
 
+mod lambda;
+
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use crate::functions::json::json_of;
 use crate::functions::{NullHandling, ScalarFunction};
 use crate::types::SqlType;
 use crate::value::Value;
+use lambda::{filter, reduce, transform_array, transform_map};
 
 type Evaluated<'a> = Result<Cow<'a, Value>, EvaluationError>;
 
@@ -27,6 +30,7 @@ thread_local! {
     /// Where concatenated texts are put together.
     static TEXT: Cell<String> = const { Cell::new(String::new()) };
 }
+
 /// More room is not kept.
 const MOST_TEXT: usize = 4096;
 
@@ -110,8 +114,22 @@ impl Expr {
             Self::Column(place) => Ok(Cow::Borrowed(&row[*place])),
             Self::Variable(place) => Ok(Cow::Borrowed(&frame.parameters[*place])),
             Self::Not(inner) => boolean(!inner.truth(row, frame)?),
-            Self::And(left, right) => boolean(left.truth(row, frame)? && right.truth(row, frame)?),
-            Self::Or(left, right) => boolean(left.truth(row, frame)? || right.truth(row, frame)?),
+            Self::And(operands) => {
+                for operand in operands {
+                    if !operand.truth(row, frame)? {
+                        return boolean(false);
+                    }
+                }
+                boolean(true)
+            }
+            Self::Or(operands) => {
+                for operand in operands {
+                    if operand.truth(row, frame)? {
+                        return boolean(true);
+                    }
+                }
+                boolean(false)
+            }
             Self::Compare(comparison, left, right) => {
                 let (left, right) = (left.evaluate(row, frame)?, right.evaluate(row, frame)?);
                 boolean(comparison.holds(&left, &right))
@@ -125,9 +143,13 @@ impl Expr {
                 boolean(same == *wanted)
             }
             Self::Negate(inner) => negate(&*inner.evaluate(row, frame)?).map(Cow::Owned),
-            Self::Arithmetic(arithmetic, left, right) => {
-                let (left, right) = (left.evaluate(row, frame)?, right.evaluate(row, frame)?);
-                arithmetic.apply(&left, &right).map(Cow::Owned)
+            Self::Arithmetic(first, rest) => {
+                let mut value = first.evaluate(row, frame)?;
+                for (arithmetic, operand) in rest {
+                    let operand = operand.evaluate(row, frame)?;
+                    value = Cow::Owned(arithmetic.apply(&value, &operand)?);
+                }
+                Ok(value)
             }
             Self::Concatenate(..) => {
                 // The room of the last one; an inner one finds none.
@@ -232,9 +254,9 @@ impl Expr {
     /// Appends the text of a string, as Java does: `null` where there is none. A chain of `+` so builds one
     /// text, not one a sign.
     fn append_text(&self, row: &[Value], frame: Frame<'_>, text: &mut String) -> Result<(), EvaluationError> {
-        if let Self::Concatenate(left, right) = self {
-            left.append_text(row, frame, text)?;
-            return right.append_text(row, frame, text);
+        if let Self::Concatenate(operands) = self {
+            let mut operands = operands.iter();
+            return operands.try_for_each(|operand| operand.append_text(row, frame, text));
         }
         match self.evaluate(row, frame)?.as_ref() {
             Value::String(part) => {
@@ -244,23 +266,6 @@ impl Expr {
             _ => text.push_str("null"),
         }
         Ok(())
-    }
-
-    /// The value of a lambda's body for some parameters.
-    fn apply(
-        &self,
-        row: &[Value],
-        frame: Frame<'_>,
-        parameters: &[&Value],
-    ) -> Result<Value, EvaluationError> {
-        frame.budget.take_lambda()?;
-        let mut inner = frame.parameters.to_vec();
-        inner.extend(parameters.iter().map(|parameter| (*parameter).clone()));
-        let frame = Frame {
-            parameters: &inner,
-            ..frame
-        };
-        Ok(self.evaluate(row, frame)?.into_owned())
     }
 }
 
@@ -304,41 +309,6 @@ fn call(
         EvaluationError::new(format!("Failed to invoke function {}: {error}", function.name))
     })?;
     made(result, frame)
-}
-
-fn transform_array(
-    base: &Expr,
-    body: &Expr,
-    row: &[Value],
-    frame: Frame<'_>,
-) -> Result<Value, EvaluationError> {
-    let base = base.evaluate(row, frame)?;
-    let Value::Array(elements) = base.as_ref() else {
-        return Ok(Value::Null);
-    };
-    let results = elements.iter().map(|element| body.apply(row, frame, &[element]));
-    let results: Arc<[Value]> = results.collect::<Result<_, _>>()?;
-    made(Value::Array(results), frame)
-}
-
-fn transform_map(
-    base: &Expr,
-    key_body: &Expr,
-    value_body: &Expr,
-    row: &[Value],
-    frame: Frame<'_>,
-) -> Result<Value, EvaluationError> {
-    let base = base.evaluate(row, frame)?;
-    let Value::Map(entries) = base.as_ref() else {
-        return Ok(Value::Null);
-    };
-    let mut results = Vec::with_capacity(entries.len());
-    for (key, value) in entries.iter() {
-        let key = Value::String(Arc::clone(key));
-        let new_key = map_key(&key_body.apply(row, frame, &[&key, value])?)?;
-        results.push((new_key, value_body.apply(row, frame, &[&key, value])?));
-    }
-    made(Value::map(results), frame)
 }
 
 /// A part of a value, borrowed where the value is.
@@ -398,58 +368,4 @@ fn negate(value: &Value) -> Result<Value, EvaluationError> {
         Value::Decimal(number) => Ok(Value::Decimal(-number.clone())),
         other => Err(EvaluationError::new(format!("cannot negate {other:?}"))),
     }
-}
-
-fn filter(base: &Expr, body: &Expr, row: &[Value], frame: Frame<'_>) -> Result<Value, EvaluationError> {
-    let is_true = |value| matches!(value, Value::Boolean(true));
-    match base.evaluate(row, frame)?.as_ref() {
-        Value::Array(elements) => {
-            let mut kept = Vec::new();
-            for element in elements.iter() {
-                if is_true(body.apply(row, frame, &[element])?) {
-                    kept.push(element.clone());
-                }
-            }
-            Ok(Value::Array(kept.into()))
-        }
-        Value::Map(entries) => {
-            let mut kept = Vec::new();
-            for (key, value) in entries.iter() {
-                let key_value = Value::String(Arc::clone(key));
-                if is_true(body.apply(row, frame, &[&key_value, value])?) {
-                    kept.push((Arc::clone(key), value.clone()));
-                }
-            }
-            Ok(Value::Map(kept.into()))
-        }
-        _ => Ok(Value::Null),
-    }
-}
-
-fn reduce(
-    base: &Expr,
-    start: &Expr,
-    body: &Expr,
-    row: &[Value],
-    frame: Frame<'_>,
-) -> Result<Value, EvaluationError> {
-    let mut state = start.evaluate(row, frame)?.into_owned();
-    if state.is_null() {
-        return Ok(Value::Null);
-    }
-    match base.evaluate(row, frame)?.as_ref() {
-        Value::Array(elements) => {
-            for element in elements.iter() {
-                state = body.apply(row, frame, &[&state, element])?;
-            }
-        }
-        Value::Map(entries) => {
-            for (key, value) in entries.iter() {
-                let key = Value::String(Arc::clone(key));
-                state = body.apply(row, frame, &[&state, &key, value])?;
-            }
-        }
-        _ => {}
-    }
-    Ok(state)
 }

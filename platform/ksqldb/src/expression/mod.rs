@@ -41,14 +41,15 @@ pub(crate) enum Expr {
     /// A parameter of an enclosing lambda.
     Variable(usize),
     Not(Box<Expr>),
-    And(Box<Expr>, Box<Expr>),
-    Or(Box<Expr>, Box<Expr>),
+    And(Vec<Expr>),
+    Or(Vec<Expr>),
     Compare(Comparison, Box<Expr>, Box<Expr>),
     /// Null-safe; whether equal or (`false`) different rows are wanted.
     SameAs(bool, Box<Expr>, Box<Expr>),
     Negate(Box<Expr>),
-    Arithmetic(Arithmetic, Box<Expr>, Box<Expr>),
-    Concatenate(Box<Expr>, Box<Expr>),
+    /// From left to right: the first operand, and each operation with what comes behind it.
+    Arithmetic(Box<Expr>, Vec<(Arithmetic, Expr)>),
+    Concatenate(Vec<Expr>),
     Like(Box<Like>),
     In(Box<Expr>, Vec<Expr>),
     Between(Box<Expr>, Box<Expr>, Box<Expr>),
@@ -127,12 +128,8 @@ impl Expr {
             | Self::Cast(_, inner)
             | Self::Json(_, inner)
             | Self::Field(inner, _) => inner.walk(visit),
-            Self::And(left, right)
-            | Self::Or(left, right)
-            | Self::Compare(_, left, right)
+            Self::Compare(_, left, right)
             | Self::SameAs(_, left, right)
-            | Self::Arithmetic(_, left, right)
-            | Self::Concatenate(left, right)
             | Self::Element(left, right)
             | Self::Entry(left, right)
             | Self::TransformArray(left, right)
@@ -159,7 +156,16 @@ impl Expr {
                 }
                 otherwise.walk(visit);
             }
-            Self::Call(_, items) | Self::Array(items) | Self::Struct(items) => {
+            Self::Arithmetic(first, rest) => {
+                first.walk(visit);
+                rest.iter_mut().for_each(|(_, operand)| operand.walk(visit));
+            }
+            Self::And(items)
+            | Self::Or(items)
+            | Self::Concatenate(items)
+            | Self::Call(_, items)
+            | Self::Array(items)
+            | Self::Struct(items) => {
                 items.iter_mut().for_each(|item| item.walk(visit));
             }
             Self::Map(entries) => {

@@ -2,6 +2,8 @@
 //! `DESCRIBE FUNCTION` show, and what an error says that names the alternatives.
 //!
 //! Whether arguments fit, and what is computed, is told where the functions are.
+//!
+//! Long because it is one table: an entry for each function of ksqlDB, by name.
 
 use crate::types::SqlType;
 

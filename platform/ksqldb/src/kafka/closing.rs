@@ -4,10 +4,10 @@ use std::ops::Deref;
 
 /// A client. Letting go of one blocks until its threads have ended and the broker has answered, so that is done on
 /// another thread. Nothing depends on the end of that thread, and nobody waits for it.
-pub(super) struct ClosedElsewhere<T: Send + 'static>(Option<T>);
+pub(crate) struct ClosedElsewhere<T: Send + 'static>(Option<T>);
 
 impl<T: Send + 'static> ClosedElsewhere<T> {
-    pub(super) fn new(client: T) -> Self {
+    pub(crate) fn new(client: T) -> Self {
         Self(Some(client))
     }
 }

@@ -14,6 +14,7 @@ mod time_zero;
 mod transaction;
 mod writers;
 
+pub(crate) use closing::ClosedElsewhere;
 pub(crate) use cluster::{Cluster, ClusterError, TopicOptions};
 pub(crate) use producer::{Deliveries, OutgoingRecord, RecordProducer};
 pub(crate) use reader::{Arrival, Metadata, Position, Reader, StartingPoint};

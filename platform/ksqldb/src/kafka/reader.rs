@@ -4,6 +4,8 @@
 //! sides in step. Once a partition has reached what was its end when reading began, nobody waits for it, unless a
 //! query of this server fills its topic and is catching up itself: a record is handed out the moment it arrives.
 
+mod doubt;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -26,12 +28,7 @@ use super::closing::ClosedElsewhere;
 use super::cluster::Cluster;
 use super::context::Context;
 use super::{GroupConsumer, Offsets, Record, Writers};
-
-/// How long the brokers may say that a topic is unknown before that is believed: those that have just come back
-/// say so for a moment.
-const MOST_DOUBT: Duration = Duration::from_secs(30);
-/// How often to look meanwhile whether the topic is listed, and how many looks without it settle the matter.
-const LOOK: (Duration, u32) = (Duration::from_secs(1), 2);
+use doubt::{Doubt, Seen, Verdict};
 
 /// How many records of a partition are taken from the client at a time, and about how many bytes: to ask it for each
 /// costs more than the record.
@@ -147,15 +144,6 @@ impl Lane {
         self.new_from = self.new_from.min(self.position);
         self.end = self.end.min(self.position);
     }
-}
-
-/// A topic that the brokers say they do not know, although it was there.
-struct Doubt {
-    error: KafkaError,
-    until: Instant,
-    look_at: Instant,
-    /// How often in a row it was not in a list of topics.
-    unlisted: u32,
 }
 
 /// Reads several partitions as one sequence.
@@ -333,7 +321,7 @@ impl Reader {
         }
         match &self.doubt {
             None => self.wait().await?,
-            Some(doubt) => match timeout_at(doubt.look_at, self.wait()).await {
+            Some(doubt) => match timeout_at(doubt.look_at(), self.wait()).await {
                 Ok(waited) => waited?,
                 Err(_) => self.look().await?,
             },
@@ -348,7 +336,7 @@ impl Reader {
         let Some(doubt) = &mut self.doubt else {
             return Ok(());
         };
-        match listed {
+        let seen = match listed {
             // A broker without any topic has not been told yet which there are.
             Ok(topics) if !topics.is_empty() => {
                 let partitions = |lane: &Lane| topics.get(&*lane.topic).map_or(0, Vec::len);
@@ -356,23 +344,19 @@ impl Reader {
                     usize::try_from(lane.partition).is_ok_and(|number| number < partitions(lane))
                 };
                 match self.lanes.iter().all(is_listed) {
-                    true if is_known_here => {
-                        self.doubt = None;
-                        return Ok(());
-                    }
-                    // Everybody knows them but this client: one that is made anew will.
-                    true => doubt.unlisted = 0,
-                    false => doubt.unlisted += 1,
+                    true if is_known_here => Seen::Known,
+                    true => Seen::KnownToOthers,
+                    false => Seen::Unlisted,
                 }
             }
-            Ok(_) => doubt.unlisted = 0,
-            // Nobody says so now.
-            Err(_) => doubt.until = Instant::now() + MOST_DOUBT,
+            Ok(_) => Seen::Nothing,
+            Err(_) => Seen::Nobody,
+        };
+        match doubt.settle(seen, Instant::now()) {
+            Verdict::Known => self.doubt = None,
+            Verdict::Open => {}
+            Verdict::Gone(error) => return Err(error),
         }
-        if doubt.unlisted >= LOOK.1 || Instant::now() >= doubt.until {
-            return Err(doubt.error.clone());
-        }
-        doubt.look_at = Instant::now() + LOOK.0;
         Ok(())
     }
 
@@ -393,12 +377,7 @@ impl Reader {
         let now = Instant::now();
         self.doubt.get_or_insert_with(|| {
             tracing::info!("a consumer looks whether its topics are still there: {error}");
-            Doubt {
-                error,
-                until: now + MOST_DOUBT,
-                look_at: now,
-                unlisted: 0,
-            }
+            Doubt::new(error, now)
         });
     }
 

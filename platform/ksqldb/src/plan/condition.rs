@@ -17,29 +17,33 @@ pub(super) fn is_constant(expression: &Expression) -> bool {
 
 /// A condition whose lists are alternatives, and whose `BETWEEN`s are two comparisons.
 pub(super) fn written_out(mut expression: Expression) -> Expression {
+    let connected = [BinaryOperator::And, BinaryOperator::Or];
+    if connected.iter().any(|by| expression.connected_by(*by).is_some()) {
+        for operand in expression.children_mut() {
+            let nothing = Expression {
+                kind: ExpressionKind::Literal(Literal::Null),
+                position: operand.position,
+            };
+            *operand = written_out(std::mem::replace(operand, nothing));
+        }
+        return expression;
+    }
     let position = expression.position;
-    let binary = |left: Expression, operator, right: Expression| Expression {
-        kind: ExpressionKind::Binary(Box::new(left), operator, Box::new(right)),
-        position,
-    };
     match expression.kind {
         ExpressionKind::In { value, list } if list.len() <= MOST_ALTERNATIVES => {
             let equal = list
                 .iter()
-                .map(|member| binary((*value).clone(), BinaryOperator::Equal, member.clone()));
-            let all = equal.reduce(|left, right| binary(left, BinaryOperator::Or, right));
+                .map(|member| (*value).clone().operation(BinaryOperator::Equal, member.clone()));
+            let all = equal.reduce(|left, right| left.operation(BinaryOperator::Or, right));
             all.unwrap_or(Expression {
                 kind: ExpressionKind::Literal(Literal::Boolean(false)),
                 position,
             })
         }
         ExpressionKind::Between { value, low, high } => {
-            let low = binary((*value).clone(), BinaryOperator::GreaterOrEqual, *low);
-            let high = binary(*value, BinaryOperator::LessOrEqual, *high);
-            binary(low, BinaryOperator::And, high)
-        }
-        ExpressionKind::Binary(left, operator @ (BinaryOperator::And | BinaryOperator::Or), right) => {
-            binary(written_out(*left), operator, written_out(*right))
+            let low = (*value).clone().operation(BinaryOperator::GreaterOrEqual, *low);
+            let high = value.operation(BinaryOperator::LessOrEqual, *high);
+            low.operation(BinaryOperator::And, high)
         }
         kind => {
             expression.kind = kind;
@@ -51,26 +55,35 @@ pub(super) fn written_out(mut expression: Expression) -> Expression {
 /// A condition as alternatives, each of conditions that all have to hold. Where there would be too
 /// many, the condition is one alternative by itself.
 pub(super) fn alternatives(filter: &Expression) -> Vec<Vec<&Expression>> {
-    let mut all = match &filter.kind {
-        ExpressionKind::Binary(left, BinaryOperator::Or, right) => {
-            let mut all = alternatives(left);
-            all.extend(alternatives(right));
-            all
-        }
-        ExpressionKind::Binary(left, BinaryOperator::And, right) => {
-            let (left, right) = (alternatives(left), alternatives(right));
-            if left.len().saturating_mul(right.len()) > MOST_ALTERNATIVES {
-                return vec![vec![filter]];
+    let itself = vec![vec![filter]];
+    let mut all: Vec<Vec<&Expression>> = Vec::new();
+    if let Some(operands) = filter.connected_by(BinaryOperator::Or) {
+        for operand in operands {
+            all.extend(alternatives(operand));
+            if all.len() > MOST_ALTERNATIVES {
+                return itself;
             }
-            let pairs = left
-                .iter()
-                .flat_map(|left| right.iter().map(move |right| [left.as_slice(), right].concat()));
-            pairs.collect()
         }
-        _ => vec![vec![filter]],
-    };
-    if all.len() > MOST_ALTERNATIVES {
-        all = vec![vec![filter]];
+    } else if let Some(operands) = filter.connected_by(BinaryOperator::And) {
+        all.push(Vec::new());
+        for operand in operands {
+            let right = alternatives(operand);
+            if all.len().saturating_mul(right.len()) > MOST_ALTERNATIVES {
+                return itself;
+            }
+            // A single alternative is added to each in place: a long chain is not copied for each of its parts.
+            match right.as_slice() {
+                [only] => all.iter_mut().for_each(|left| left.extend(only)),
+                _ => {
+                    let pairs = all
+                        .iter()
+                        .flat_map(|left| right.iter().map(move |right| [left.as_slice(), right].concat()));
+                    all = pairs.collect();
+                }
+            }
+        }
+    } else {
+        return itself;
     }
     all
 }

@@ -1,7 +1,8 @@
 //! What can be joined with what: streams within a time, a stream with a table, tables by their keys or by a reference.
 
 use super::PlanError;
-use super::inputs::{Input, Inputs, JoinMethod};
+use super::inputs::{Input, Inputs};
+use super::join_criteria::JoinMethod;
 use crate::expression::{Expr, text};
 use crate::metastore::SourceWindow;
 use crate::syntax::ast::{Expression, Join, JoinKind, SourceKind};

@@ -7,8 +7,10 @@ mod condition;
 mod demand;
 mod error;
 mod explain;
+mod format_properties;
 mod inputs;
 mod insert;
+mod join_criteria;
 mod joins;
 mod pipeline;
 mod projection;
@@ -17,6 +19,7 @@ mod pull;
 mod qualify;
 mod query;
 mod registered;
+mod required_key;
 mod sink;
 mod source;
 mod steps;
@@ -29,13 +32,14 @@ use std::sync::Arc;
 
 pub use error::{PlanError, Stage};
 use explain::Explanation;
+pub(crate) use format_properties::format_named;
 pub use insert::insert_values;
 pub(crate) use insert::{Insertion, check_target, insert_json, insertion};
 pub(crate) use pipeline::{
     AggregateStep, Destination, FilterStep, JoinStep, Materialization, OutputStep, Pipeline, Projected,
     RememberStep, Scan, Side, Step, StoreStep, TableJoinStep, Windowing, Windows,
 };
-pub(crate) use properties::{OLD_FULL_NAME, format_named};
+pub(crate) use properties::OLD_FULL_NAME;
 pub(crate) use pull::{Access, HELP, PullPlan, PullSettings, plan_pull};
 pub(crate) use qualify::written_out;
 pub use query::{plan_query, plan_query_with};

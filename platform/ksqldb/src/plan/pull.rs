@@ -2,22 +2,26 @@
 //!
 //! A row here is the table's columns, the key's first, then `ROWTIME`, then the bounds of its window.
 
+mod access;
+mod refusals;
+
 use super::PlanError;
-use super::condition::{alternatives, is_constant, time_of, written_out};
+use super::condition::{time_of, written_out};
 use super::inputs::BOUNDS;
-use super::insert::coerced;
 use super::sink::check_names;
-use crate::expression::{Expr, Scope, ScopeColumn, compile, compile_filter, text, untyped_null};
-use crate::metastore::{Source, SourceWindow};
-use crate::syntax::ast::{
-    BinaryOperator, Expression, ExpressionKind, Literal, Query, SelectItem, UnaryOperator,
-};
+use crate::expression::{Expr, Scope, ScopeColumn, compile, compile_filter, untyped_null};
+use crate::metastore::Source;
+use crate::syntax::ast::{Expression, ExpressionKind, Literal, Query, SelectItem};
 use crate::types::{Column, Namespace, Schema, SqlType};
 use crate::value::{Row, Value};
+use refusals::{refuse_clauses, refuse_columns};
+
+pub(crate) use access::Access;
 
 /// What follows an error about a pull query that could be a push query.
 pub(crate) const HELP: &str =
     " See https://cnfl.io/queries for more info.\nAdd EMIT CHANGES if you intended to issue a push query.";
+
 /// What a client allows a pull query.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PullSettings {
@@ -37,19 +41,6 @@ pub(crate) struct PullPlan {
     condition: Option<Expr>,
     projection: Vec<Expr>,
     has_bounds: bool,
-}
-
-/// Which rows are looked at.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Access {
-    /// Those of these keys, in this order.
-    Keys(Vec<Row>),
-    /// Those of keys from one to another; each with whether it belongs to them.
-    Range(Option<(Value, bool)>, Option<(Value, bool)>),
-    /// All.
-    Scan,
-    /// None: a session table is read by key alone.
-    Nothing,
 }
 
 impl PullPlan {
@@ -105,56 +96,6 @@ pub(crate) fn plan_pull(
         projection,
         has_bounds: source.window.is_some(),
     })
-}
-
-fn refuse_clauses(query: &Query) -> Result<(), PlanError> {
-    let clauses = [
-        (!query.joins.is_empty(), "JOIN"),
-        (query.window.is_some(), "WINDOW"),
-        (!query.group_by.is_empty(), "GROUP BY"),
-        (!query.partition_by.is_empty(), "PARTITION BY"),
-        (query.having.is_some(), "HAVING"),
-    ];
-    match clauses.iter().find(|(is_there, _)| *is_there) {
-        Some((_, clause)) => Err(PlanError::new(format!(
-            "Pull queries don't support {clause} clauses.{HELP}"
-        ))),
-        None => Ok(()),
-    }
-}
-
-/// Where a record lies is not known of a kept row.
-fn refuse_columns(expressions: &[&Expression], clause: &str) -> Result<(), PlanError> {
-    fn named<'a>(expression: &'a Expression, found: &mut Vec<&'a str>) {
-        if let ExpressionKind::Column { name, .. } = &expression.kind
-            && (name == "ROWPARTITION" || name == "ROWOFFSET")
-            && !found.contains(&name.as_str())
-        {
-            found.push(name);
-        }
-        for child in expression.children() {
-            named(child, found);
-        }
-    }
-    let mut found = Vec::new();
-    for expression in expressions {
-        named(expression, &mut found);
-    }
-    if found.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<_> = found.iter().map(|name| format!("`{name}`")).collect();
-    Err(PlanError::new(format!(
-        "Pull queries don't support the following columns in {clause} clauses: {}\n{HELP}",
-        names.join(", ")
-    )))
-}
-
-/// A comparison of a column with something without columns.
-struct Comparison<'a> {
-    column: &'a str,
-    operator: BinaryOperator,
-    value: &'a Expression,
 }
 
 /// The columns of a table as a pull query sees them.
@@ -303,232 +244,5 @@ impl<'a> Columns<'a> {
         }
         let mut children = expression.children_mut().into_iter();
         children.try_for_each(|child| self.read_times(child))
-    }
-
-    /// A comparison of a column of the key or of a bound with a constant.
-    fn comparison<'e>(&self, expression: &'e Expression) -> Option<Comparison<'e>> {
-        let ExpressionKind::Binary(left, operator, right) = &expression.kind else {
-            return None;
-        };
-        let flipped = match operator {
-            BinaryOperator::Less => BinaryOperator::Greater,
-            BinaryOperator::LessOrEqual => BinaryOperator::GreaterOrEqual,
-            BinaryOperator::Greater => BinaryOperator::Less,
-            BinaryOperator::GreaterOrEqual => BinaryOperator::LessOrEqual,
-            BinaryOperator::Equal | BinaryOperator::NotEqual => *operator,
-            _ => return None,
-        };
-        for (column, operator, value) in [(left, *operator, right), (right, flipped, left)] {
-            if let ExpressionKind::Column { name, .. } = &column.kind
-                && (self.is_key(name) || self.is_bound(name))
-                && is_constant(value)
-            {
-                return Some(Comparison {
-                    column: name,
-                    operator,
-                    value,
-                });
-            }
-        }
-        None
-    }
-
-    /// A constant as a value of a key column.
-    fn key_value(&self, column: &str, value: &Expression) -> Option<Value> {
-        let key = self.keys.iter().find(|key| key.name == column)?;
-        let typed = compile(value, &Scope::default(), "WHERE").ok()?;
-        let computed = typed.expr.value(&[], &mut |_| {});
-        coerced(&computed, &typed.sql_type?, &key.sql_type)
-    }
-
-    /// Whether the members of lists are values of the key that they are compared with.
-    fn check_keys(&self, filter: &Expression) -> Result<(), PlanError> {
-        if let ExpressionKind::In { value, list, .. } = &filter.kind
-            && let ExpressionKind::Column { name, .. } = &value.kind
-            && let Some(key) = self.keys.iter().find(|key| key.name == *name)
-        {
-            for member in list.iter().filter(|member| is_constant(member)) {
-                if matches!(member.kind, ExpressionKind::Literal(Literal::Null)) {
-                    return Err(PlanError::new(format!(
-                        "Primary key columns can not be NULL: ({name} = null)"
-                    )));
-                }
-                if self.key_value(name, member).is_none() {
-                    return Err(PlanError::new(format!(
-                        "{} can not be converted to the type of the key column: {} {} KEY",
-                        text(member),
-                        key.name,
-                        key.sql_type
-                    )));
-                }
-            }
-        }
-        let mut children = filter.children().into_iter();
-        children.try_for_each(|child| self.check_keys(child))
-    }
-
-    /// What cannot be said of the bounds of windows.
-    fn check_bounds(&self, filter: &Expression) -> Result<(), PlanError> {
-        for disjunct in alternatives(filter) {
-            for bound in BOUNDS {
-                let mut seen: Vec<BinaryOperator> = Vec::new();
-                for conjunct in &disjunct {
-                    let Some(comparison) = self.comparison(conjunct).filter(|found| found.column == bound)
-                    else {
-                        continue;
-                    };
-                    let is_lower = |operator| {
-                        matches!(operator, BinaryOperator::Greater | BinaryOperator::GreaterOrEqual)
-                    };
-                    let operator = comparison.operator;
-                    if operator == BinaryOperator::NotEqual {
-                        return Err(self.unanswerable(&format!("Unsupported `{bound}` bounds: NOT_EQUAL")));
-                    }
-                    let is_same_side = |other: &BinaryOperator| {
-                        *other != BinaryOperator::Equal && is_lower(*other) == is_lower(operator)
-                    };
-                    if operator != BinaryOperator::Equal && seen.iter().any(is_same_side) {
-                        return Err(self.unanswerable(&format!(
-                            "Duplicate `{bound}` bounds on: {}",
-                            if is_lower(operator) {
-                                "GREATER_THAN"
-                            } else {
-                                "LESS_THAN"
-                            }
-                        )));
-                    }
-                    let is_equal = |operator: BinaryOperator| operator == BinaryOperator::Equal;
-                    if !seen.is_empty() && (is_equal(operator) || seen.iter().copied().any(is_equal)) {
-                        return Err(self.unanswerable(&format!(
-                            "`{}` cannot be combined with other `{bound}` bounds",
-                            text(conjunct)
-                        )));
-                    }
-                    seen.push(operator);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Conditions that ksqlDB does not take.
-    fn check_supported(&self, filter: &Expression) -> Result<(), PlanError> {
-        match &filter.kind {
-            ExpressionKind::Binary(left, BinaryOperator::And | BinaryOperator::Or, right) => {
-                self.check_supported(left)?;
-                self.check_supported(right)
-            }
-            ExpressionKind::Unary(UnaryOperator::Not, _) | ExpressionKind::IsNull { .. } => Err(self
-                .unanswerable(&format!(
-                    "Unsupported expression in WHERE clause: {}",
-                    text(filter)
-                ))),
-            _ => Ok(()),
-        }
-    }
-
-    /// An error with what ksqlDB says about conditions.
-    fn unanswerable(&self, message: &str) -> PlanError {
-        let bounds = if self.source.window.is_some() {
-            "\n - (optionally) limits the time bounds of the windowed table.\n\t Bounds on [`WINDOWSTART`, `WINDOWEND`] are supported\n\t Supported operators are [EQUAL, GREATER_THAN, GREATER_THAN_OR_EQUAL, LESS_THAN, LESS_THAN_OR_EQUAL]"
-        } else {
-            ""
-        };
-        PlanError::new(format!(
-            "{message}. {HELP}\nPull queries require a WHERE clause that:\n - includes a key equality expression, e.g. `SELECT * FROM X WHERE <key-column> = Y;`.\n - in the case of a multi-column key, is a conjunction of equality expressions that cover all key columns.\n - to support range expressions, e.g.,  SELECT * FROM X WHERE <key-column> < Y;`, range scans need to be enabled by setting ksql.query.pull.range.scan.enabled=true{bounds}\nIf more flexible queries are needed, , table scans can be enabled by setting ksql.query.pull.table.scan.enabled=true."
-        ))
-    }
-
-    fn access(&self, filter: Option<&Expression>, settings: PullSettings) -> Result<Access, PlanError> {
-        let Some(filter) = filter else {
-            if !settings.scans {
-                return Err(self.unanswerable("Missing WHERE clause"));
-            }
-            return Ok(self.scan());
-        };
-        let disjuncts = alternatives(filter);
-        let mut keys: Vec<Row> = Vec::new();
-        let mut lonely = None;
-        for disjunct in &disjuncts {
-            match self.key_of(disjunct) {
-                Some(key) if !keys.contains(&key) => keys.push(key),
-                Some(_) => {}
-                None => {
-                    lonely.get_or_insert(disjunct);
-                }
-            }
-        }
-        let Some(lonely) = lonely else {
-            return Ok(Access::Keys(keys));
-        };
-        if let ([only], true) = (disjuncts.as_slice(), settings.ranges)
-            && let Some(range) = self.range_of(only)
-        {
-            return Ok(range);
-        }
-        if settings.scans {
-            return Ok(self.scan());
-        }
-        let names_key = lonely.iter().any(|conjunct| {
-            self.comparison(conjunct)
-                .is_some_and(|comparison| self.is_key(comparison.column))
-        });
-        if !names_key {
-            let texts: Vec<_> = lonely.iter().map(|conjunct| text(conjunct)).collect();
-            return Err(self.unanswerable(&format!(
-                "WHERE clause missing key column for disjunct: {}",
-                texts.join(" AND ")
-            )));
-        }
-        Err(PlanError::new(
-            "Query requires table scan to be enabled. Table scans can be enabled by setting ksql.query.pull.table.scan.enabled=true",
-        ))
-    }
-
-    /// All rows, which of sessions nobody gets.
-    fn scan(&self) -> Access {
-        match self.source.window {
-            Some(SourceWindow::Session) => Access::Nothing,
-            _ => Access::Scan,
-        }
-    }
-
-    /// The key that a conjunction fixes.
-    fn key_of(&self, conjuncts: &[&Expression]) -> Option<Row> {
-        let value = |key: &&Column| {
-            conjuncts.iter().find_map(|conjunct| {
-                let comparison = self.comparison(conjunct)?;
-                let is_it = comparison.column == key.name && comparison.operator == BinaryOperator::Equal;
-                is_it
-                    .then(|| self.key_value(&key.name, comparison.value))
-                    .flatten()
-            })
-        };
-        self.keys.iter().map(value).collect()
-    }
-
-    /// The range of a single key of text or bytes that a conjunction sets.
-    fn range_of(&self, conjuncts: &[&Expression]) -> Option<Access> {
-        let ([key], None) = (self.keys.as_slice(), self.source.window) else {
-            return None;
-        };
-        if !matches!(key.sql_type, SqlType::String | SqlType::Bytes) {
-            return None;
-        }
-        let (mut lower, mut upper) = (None, None);
-        for conjunct in conjuncts {
-            let Some(comparison) = self.comparison(conjunct).filter(|found| found.column == key.name) else {
-                continue;
-            };
-            let value = self.key_value(&key.name, comparison.value)?;
-            match comparison.operator {
-                BinaryOperator::Greater if lower.is_none() => lower = Some((value, false)),
-                BinaryOperator::GreaterOrEqual if lower.is_none() => lower = Some((value, true)),
-                BinaryOperator::Less if upper.is_none() => upper = Some((value, false)),
-                BinaryOperator::LessOrEqual if upper.is_none() => upper = Some((value, true)),
-                _ => return None,
-            }
-        }
-        (lower.is_some() || upper.is_some()).then_some(Access::Range(lower, upper))
     }
 }

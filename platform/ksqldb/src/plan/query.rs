@@ -6,7 +6,8 @@ use super::aggregation::{self, Aggregation};
 use super::explain::{Tail, explain};
 use super::inputs::Inputs;
 use super::pipeline::Step;
-use super::projection::{Item, RequiredKey, items, required_key};
+use super::projection::{Item, items};
+use super::required_key::{RequiredKey, required_key};
 use super::sink::{NewSink, check_names, existing_sink, new_sink};
 use super::steps::Steps;
 use super::table_functions;
@@ -119,6 +120,7 @@ pub fn plan_query_with(
             new_key: &new_key,
             is_exploded: !projected.tables.is_empty(),
             aggregation: aggregation.as_ref(),
+            is_persistent: !matches!(purpose, Purpose::Push),
             output: &output,
             sink: sink
                 .as_ref()

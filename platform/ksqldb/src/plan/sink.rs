@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::projection::{Item, Named, RequiredKey, key_items};
+use super::projection::{Item, Named};
 use super::properties::{OF_INSERTS, OF_SINKS, With};
+use super::required_key::{RequiredKey, key_items};
 use super::source::{PSEUDO_COLUMNS, check_schema};
 use super::{PlanError, Stage};
 use crate::expression::{Cast, Expr, as_decimal, cast_between};

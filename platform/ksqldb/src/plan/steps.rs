@@ -1,24 +1,40 @@
 //! From a query whose expressions name places of the scope to the steps that a task executes.
 
+mod ends;
+mod joins;
+
 use std::sync::Arc;
 
 use super::PlanError;
 use super::aggregation::Aggregation;
 use super::demand::{Demands, Layout};
-use super::inputs::{Input, Inputs, JoinCriteria, JoinMethod};
+use super::inputs::Inputs;
 use super::pipeline::{
-    AggregateCall, AggregateStep, Destination, FilterStep, JoinStep, Materialization, OutputStep, Pipeline,
-    Projected, RememberStep, Scan, Side, Step, StoreStep, TableJoinStep, TableSide, Windows,
+    AggregateCall, AggregateStep, Destination, FilterStep, Materialization, OutputStep, Pipeline, Projected,
+    RememberStep, Step, StoreStep, Windows,
 };
 use super::projection::Item;
-use super::registered::{decoders, encoders};
 use super::sink::Sink;
-use super::timestamps::TimeReading;
 use crate::expression::{Descend, Expr};
-use crate::metastore::{Source, SourceWindow};
-use crate::serde::{DecoderColumn, Encoder, Format, Wrapping, check_columns};
-use crate::syntax::ast::{Duration, SourceKind};
-use crate::types::{Column, Namespace, SqlType};
+use crate::metastore::SourceWindow;
+use crate::serde::{Encoder, Format, Wrapping, check_columns};
+use crate::syntax::ast::SourceKind;
+use crate::types::{Column, Namespace};
+use ends::{destination, scan};
+
+pub(super) use ends::wrappings;
+
+/// The rows of a table that is not joined.
+pub(super) const SOURCE_STORE: &str = "KsqlTopic-Reduce";
+/// The states of an aggregation's groups.
+pub(super) const AGGREGATE_STORE: &str = "Aggregate-Aggregate-Materialize";
+/// The rows that a join of tables made last.
+pub(super) const LAST_STORE: &str = "Project-Last";
+
+/// The rows of a side of a join with tables; `later` joins come behind it.
+pub(super) fn join_store(side: &str, later: usize) -> String {
+    format!("{}KafkaTopic_{side}-Reduce", "L_Join-".repeat(later))
+}
 
 /// A query whose expressions still name places of the scope.
 pub(super) struct Steps {
@@ -110,7 +126,7 @@ impl Steps {
                             .map(|column| column.expr.clone())
                             .collect(),
                         encoder: key_encoder(sink.source.key_format, sink.schema.key()),
-                        store: self.store("Project-Last", Windows::None, None),
+                        store: self.store(LAST_STORE, Windows::None, None),
                     })));
                 }
             }
@@ -229,96 +245,6 @@ impl Steps {
         demands
     }
 
-    fn joins(&mut self, scans: &[Scan], layout: &Layout, sink: Option<&Sink>) -> Vec<Step> {
-        let keeps_join_key = self
-            .inputs
-            .synthetic_key
-            .is_some_and(|place| layout.place(place).is_some());
-        let projected = match &self.aggregation {
-            Some(aggregation) => aggregation.groups.iter().map(|group| &group.expr).collect(),
-            None => self.items.iter().map(|item| &item.expr).collect::<Vec<_>>(),
-        };
-        let join_key = self.inputs.join_key(projected.into_iter());
-        let join_key = join_key.and_then(|place| layout.place(place));
-        let joins = std::mem::take(&mut self.inputs.joins);
-        let last = joins.len().saturating_sub(1);
-        let mut steps = Vec::new();
-        let mut left_width = scans[0].width;
-        for (index, join) in joins.into_iter().enumerate() {
-            let (mut left_key, mut right_key) = (first_of(&join), join.right.clone());
-            layout.rewrite(&mut left_key, 0);
-            layout.rewrite(&mut right_key, layout.first(index + 1));
-            let right_width = scans[index + 1].width;
-            let appends_key = keeps_join_key && index == last;
-            let key_place = join_key.filter(|_| index == last);
-            if let JoinMethod::Streams(within) = join.method {
-                steps.push(Step::StreamJoin(Arc::new(JoinStep {
-                    kind: join.kind,
-                    left_key,
-                    right_key,
-                    left_width,
-                    right_width,
-                    appends_key,
-                    key_place,
-                    is_rekeyed: self.rekeyed(&join, index),
-                    encoder: self.repartition_encoder(&join, index),
-                    before_ms: within.before.milliseconds(),
-                    after_ms: within.after.milliseconds(),
-                    grace_ms: within.grace.map(Duration::milliseconds),
-                })));
-            } else {
-                let nested = "L_Join-".repeat(last - index);
-                let side = |name: &str, key: Expr, width: usize| TableSide {
-                    key,
-                    width,
-                    store: self.store(&format!("{nested}KafkaTopic_{name}-Reduce"), Windows::None, None),
-                };
-                let step = Arc::new(TableJoinStep {
-                    kind: join.kind,
-                    left: side("Left", left_key, left_width),
-                    right: side("Right", right_key, right_width),
-                    encoder: join_encoder(&join, sink),
-                    left_primary: self.primary(0, layout),
-                    primary_encoder: {
-                        let left = &self.inputs.inputs[0].source;
-                        key_encoder(left.key_format, left.schema.key())
-                    },
-                    appends_key,
-                    key_place,
-                });
-                steps.push(match join.method {
-                    JoinMethod::Lookup => Step::Lookup(step),
-                    JoinMethod::ForeignKey => Step::ForeignKeyJoin(step),
-                    JoinMethod::Tables | JoinMethod::Streams(_) => Step::TableJoin(step),
-                });
-            }
-            left_width += right_width;
-        }
-        steps
-    }
-
-    /// Whether a join needs its sides by another key than they have. A join before it has made the left side's key.
-    fn rekeyed(&self, join: &JoinCriteria, index: usize) -> [bool; 2] {
-        [
-            index > 0 || !self.inputs.inputs[0].is_keyed_by([&join.left]),
-            !self.inputs.inputs[index + 1].is_keyed_by([&join.right]),
-        ]
-    }
-
-    /// Writes what a join of streams compares, as the side has it that keeps its key.
-    fn repartition_encoder(&self, join: &JoinCriteria, index: usize) -> Encoder {
-        let keeping = match self.rekeyed(join, index) {
-            [true, false] => &self.inputs.inputs[index + 1],
-            _ => &self.inputs.inputs[0],
-        };
-        let column = Column {
-            name: "KEY".to_owned(),
-            sql_type: SqlType::clone(&join.key_type),
-            namespace: Namespace::Key,
-        };
-        key_encoder(keeping.source.key_format, std::iter::once(&column))
-    }
-
     /// The key of an input that is a table, in its own part of the row.
     fn primary(&self, index: usize, layout: &Layout) -> Vec<Expr> {
         let input = &self.inputs.inputs[index];
@@ -336,7 +262,7 @@ impl Steps {
         RememberStep {
             key: self.primary(0, layout),
             encoder: key_encoder(source.key_format, source.schema.key()),
-            store: self.store("KsqlTopic-Reduce", windows_of(source.window), None),
+            store: self.store(SOURCE_STORE, windows_of(source.window), None),
         }
     }
 
@@ -391,11 +317,7 @@ impl Steps {
             passes_old: aggregation.having.is_some(),
             of_table,
             encoder,
-            store: self.store(
-                "Aggregate-Aggregate-Materialize",
-                windows_of(self.window),
-                retention,
-            ),
+            store: self.store(AGGREGATE_STORE, windows_of(self.window), retention),
         }
     }
 
@@ -420,16 +342,6 @@ impl Steps {
             retention_ms,
         }
     }
-}
-
-/// The left side of a join's condition, or, where that is `NULL`, the first of what is equal to it.
-fn first_of(join: &JoinCriteria) -> Expr {
-    let sides = std::iter::once(&join.left).chain(&join.equals).cloned();
-    let first = sides.rev().reduce(|otherwise, side| {
-        let is_there = Expr::Not(Box::new(Expr::IsNull(Box::new(side.clone()))));
-        Expr::Case(vec![(is_there, side)], Box::new(otherwise))
-    });
-    first.unwrap_or_else(|| join.left.clone())
 }
 
 /// A number that is the same for the same text, whichever version of the server asks (FNV-1a).
@@ -484,104 +396,4 @@ fn key_encoder<'a>(format: Format, columns: impl Iterator<Item = &'a Column>) ->
         _ => Format::Json,
     };
     Encoder::new(format, Wrapping::Unwrapped, columns.into_iter())
-}
-
-/// Writes what a join compares: as the result's key, where that is it.
-fn join_encoder(join: &JoinCriteria, sink: Option<&Sink>) -> Encoder {
-    let column = Column {
-        name: "KEY".to_owned(),
-        sql_type: SqlType::clone(&join.key_type),
-        namespace: Namespace::Key,
-    };
-    let format = match (join.method, sink) {
-        (JoinMethod::Tables, Some(sink)) => sink.source.key_format,
-        _ => Format::Kafka,
-    };
-    key_encoder(format, std::iter::once(&column))
-}
-
-fn scan(index: usize, input: &Input, layout: &Layout) -> Result<Scan, PlanError> {
-    let source = &input.source;
-    let declared = source.schema.columns.len();
-    let target = |place: usize| layout.local(index, input.first + place);
-    let columns = |namespace: Namespace| -> Vec<DecoderColumn> {
-        let places = source.schema.columns.iter().enumerate();
-        places
-            .filter(|(_, column)| column.namespace == namespace)
-            .map(|(place, column)| DecoderColumn {
-                name: column.name.clone(),
-                sql_type: column.sql_type.clone(),
-                target: target(place),
-            })
-            .collect()
-    };
-    let header_places =
-        (0..declared).filter(|place| source.schema.columns[*place].namespace == Namespace::Headers);
-    let headers = header_places
-        .zip(&source.headers)
-        .filter_map(|(place, header)| Some((target(place)?.0, header.clone())))
-        .collect();
-    let time = match &source.timestamp {
-        None => None,
-        Some(column) => source
-            .schema
-            .position(&column.column)
-            .and_then(target)
-            .map(|(place, _)| Ok::<_, PlanError>((place, TimeReading::of(column)?)))
-            .transpose()?,
-    };
-    let width = (0..input.width())
-        .filter_map(target)
-        .map(|(_, demand)| demand.places())
-        .sum();
-    let pseudo = [0, 1, 2, 3, 4].map(|offset| {
-        let place = declared + offset;
-        (place < input.width())
-            .then(|| target(place).map(|(place, _)| place))
-            .flatten()
-    });
-    let (key, value) = decoders(source, columns);
-    Ok(Scan {
-        topic: source.topic.clone(),
-        is_table: source.kind == SourceKind::Table,
-        step: index.saturating_sub(1),
-        side: if index == 0 { Side::Left } else { Side::Right },
-        window: source.window,
-        width,
-        key,
-        value,
-        headers,
-        time,
-        pseudo,
-    })
-}
-
-/// A single key column stands by itself, a single value column only where the source says so.
-pub(super) fn wrappings(source: &Source) -> (Wrapping, Wrapping) {
-    let value = if source.wrap_single_value {
-        Wrapping::Wrapped
-    } else {
-        Wrapping::Unwrapped
-    };
-    (source.key_format.key_wrapping(), value)
-}
-
-fn destination(sink: &Sink, windows: Windows) -> Result<Destination, PlanError> {
-    let source = &sink.source;
-    let (key, value) = encoders(source, &sink.schema);
-    let time = match &source.timestamp {
-        None => None,
-        Some(column) => sink
-            .schema
-            .position(&column.column)
-            .map(|place| Ok::<_, PlanError>((place, TimeReading::of(column)?)))
-            .transpose()?,
-    };
-    Ok(Destination::Records {
-        key_columns: sink.schema.key().count(),
-        key,
-        value,
-        time,
-        windows,
-    })
 }

@@ -1,7 +1,7 @@
 //! The processors that Kafka Streams would run for a query, in the text form of its `TopologyDescription`.
 //!
-//! Clients print it. Nothing here runs by it: a join's rows are re-keyed in memory, and the repartition topics that
-//! stand in the text do not exist.
+//! Clients print it. Nothing here runs by it: rows are re-keyed in memory, and the repartition topics that stand in
+//! the text do not exist. The stores do, but for the windowed ones of a join of streams.
 
 use super::explain::is_outer;
 use crate::syntax::ast::JoinKind;
@@ -57,6 +57,19 @@ impl Topology {
         self.add(name, Kind::Processor(Vec::new()), &[source])
     }
 
+    /// The rows of a table's topic; `store` is where they are kept, if they are.
+    pub(super) fn table(&mut self, topic: &str, store: Option<String>) -> usize {
+        let name = format!("KSTREAM-SOURCE-{:010}", self.number());
+        let source = self.add(name, Kind::Source(topic.to_owned()), &[]);
+        let kept = self.numbered("KTABLE-SOURCE", store.into_iter().collect(), &[source]);
+        self.numbered("KTABLE-TRANSFORMVALUES", Vec::new(), &[kept])
+    }
+
+    fn numbered(&mut self, kind: &str, stores: Vec<String>, before: &[usize]) -> usize {
+        let name = format!("{kind}-{:010}", self.number());
+        self.add(name, Kind::Processor(stores), before)
+    }
+
     /// A processor with a name of its own.
     pub(super) fn processor(&mut self, name: &str, stores: &[String], before: &[usize]) -> usize {
         self.number();
@@ -75,9 +88,68 @@ impl Topology {
         self.add(name, Kind::Sink(topic.to_owned()), &[before]);
     }
 
-    /// The rows of a side by another key: through a topic.
-    fn repartition(&mut self, side: &str, before: usize) -> usize {
-        let topic = format!("Join-{side}-repartition");
+    /// The changes of a table as rows of a stream.
+    pub(super) fn changes(&mut self, before: usize) -> usize {
+        self.numbered("KTABLE-TOSTREAM", Vec::new(), &[before])
+    }
+
+    /// Which rows of a table pass: those that no longer do are changes, too.
+    pub(super) fn filter_table(&mut self, name: &str, before: usize) -> usize {
+        ["ApplyPredicate", "Filter", "PostProcess"]
+            .iter()
+            .fold(before, |before, part| {
+                self.processor(&format!("{name}-{part}"), &[], &[before])
+            })
+    }
+
+    /// The groups of a stream's rows, by another key where that is needed.
+    pub(super) fn aggregate_stream(&mut self, store: &str, is_rekeyed: bool, before: usize) -> usize {
+        let mut node = self.processor("Aggregate-Prepare", &[], &[before]);
+        let mut name = None;
+        if is_rekeyed {
+            node = self.numbered("KSTREAM-FILTER", Vec::new(), &[node]);
+            node = self.processor("Aggregate-GroupBy", &[], &[node]);
+            // The number is taken before those of what stands between.
+            name = Some(self.number());
+            node = self.repartition("Aggregate-GroupBy", node);
+        }
+        let number = name.unwrap_or_else(|| self.number());
+        let name = format!("KSTREAM-AGGREGATE-{number:010}");
+        self.add(name, Kind::Processor(vec![store.to_owned()]), &[node])
+    }
+
+    /// The groups of a table's rows, which leave the one they were in.
+    pub(super) fn aggregate_table(&mut self, store: &str, before: usize) -> usize {
+        let node = self.processor("Aggregate-Prepare", &[], &[before]);
+        let node = self.processor("Aggregate-GroupBy", &[], &[node]);
+        let topic = "Aggregate-GroupBy-repartition";
+        self.sink(topic, node);
+        let name = format!("KSTREAM-SOURCE-{:010}", self.number());
+        let source = self.add(name, Kind::Source(topic.to_owned()), &[]);
+        self.numbered("KTABLE-AGGREGATE", vec![store.to_owned()], &[source])
+    }
+
+    /// A stream's rows with those of a table that are kept in `store`.
+    pub(super) fn look_up(&mut self, left: (usize, bool), store: &str) -> usize {
+        let (mut node, is_rekeyed) = left;
+        if is_rekeyed {
+            node = self.repartition("Join", node);
+        }
+        self.processor("Join", &[store.to_owned()], &[node])
+    }
+
+    /// Two tables by their keys: a change of one looks into the store of the other.
+    pub(super) fn join_tables(&mut self, (left, right): (usize, usize), stores: [&str; 2]) -> usize {
+        let merge = format!("KTABLE-MERGE-{:010}", self.number());
+        let [left_store, right_store] = stores.map(str::to_owned);
+        let this = self.numbered("KTABLE-JOINTHIS", vec![right_store], &[left]);
+        let other = self.numbered("KTABLE-JOINOTHER", vec![left_store], &[right]);
+        self.add(merge, Kind::Processor(Vec::new()), &[this, other])
+    }
+
+    /// The rows by another key: through a topic.
+    fn repartition(&mut self, what: &str, before: usize) -> usize {
+        let topic = format!("{what}-repartition");
         self.next += 3;
         let filter = self.add(format!("{topic}-filter"), Kind::Processor(Vec::new()), &[before]);
         self.add(format!("{topic}-sink"), Kind::Sink(topic.clone()), &[filter]);
@@ -96,7 +168,7 @@ impl Topology {
             true => self.repartition(side, node),
             false => node,
         };
-        let (left, right) = (enter("left", left), enter("right", right));
+        let (left, right) = (enter("Join-left", left), enter("Join-right", right));
         self.next += 2;
         let (this, other) = (self.number(), self.number());
         // A side whose partner may be missing is named after that.
@@ -142,11 +214,23 @@ impl Topology {
             .sum::<usize>()
     }
 
-    /// The nodes that are connected, each group in the order of its first one.
+    /// The first node before this one that has a store of it.
+    fn shares_store(&self, place: usize) -> Option<usize> {
+        let stores = |node: &Node| match &node.kind {
+            Kind::Processor(stores) => stores.clone(),
+            Kind::Source(_) | Kind::Sink(_) => Vec::new(),
+        };
+        let own = stores(&self.nodes[place]);
+        let mut before = self.nodes[..place].iter();
+        before.position(|node| stores(node).iter().any(|store| own.contains(store)))
+    }
+
+    /// The nodes that are connected, or have a store in common, each group in the order of its first one.
     fn groups(&self) -> Vec<Vec<usize>> {
         let mut group: Vec<usize> = (0..self.nodes.len()).collect();
         for (place, node) in self.nodes.iter().enumerate() {
-            for before in &node.before {
+            let shared = self.shares_store(place);
+            for before in node.before.iter().chain(&shared) {
                 let (one, other) = (group[place], group[*before]);
                 let (low, high) = (one.min(other), one.max(other));
                 for member in &mut group {
@@ -206,3 +290,6 @@ impl Topology {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The `WINDOW` clause: how long windows are, how late a row may be, and how long they are kept.
 
 use super::pipeline::Windowing;
+use super::steps::AGGREGATE_STORE;
 use super::{PlanError, Stage};
 use crate::syntax::ast::{Duration, Window, WindowKind};
 
@@ -49,7 +50,7 @@ pub(super) fn windowing(window: Window) -> Result<Windowing, PlanError> {
     let least = size.saturating_add(grace_ms);
     let retention_ms = window.retention.map_or(least, Duration::milliseconds);
     if retention_ms < least {
-        let store = "Aggregate-Aggregate-Materialize";
+        let store = AGGREGATE_STORE;
         let rule = if what == "gap" {
             format!(
                 "The retention period of the session store {store} must be no smaller than the session inactivity gap \

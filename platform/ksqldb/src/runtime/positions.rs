@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::config::OffsetReset;
-use crate::kafka::{Cluster, ClusterError, GroupConsumer, Metadata, StartingPoint};
+use crate::kafka::{ClosedElsewhere, Cluster, ClusterError, GroupConsumer, Metadata, Reader, StartingPoint};
 use crate::plan::QueryPlan;
 use crate::queries::PersistentQuery;
 use crate::syntax::ast::SourceKind;
@@ -227,21 +227,102 @@ pub(crate) async fn of_persistent_query(
     })
 }
 
-async fn ends(cluster: &Cluster, plan: &QueryPlan) -> Result<Ends, PositionError> {
+/// How many partitions each of a query's topics has.
+async fn widths(cluster: &Cluster, plan: &QueryPlan) -> Result<BTreeMap<String, usize>, PositionError> {
     let topics = cluster.topics().await?;
     let names: BTreeSet<&str> = plan.inputs().iter().map(|input| input.topic.as_str()).collect();
-    let mut ends = Ends::new();
-    for name in names {
+    let widths = names.into_iter().map(|name| {
         let partitions = topics.get(name).map_or(0, Vec::len);
         if partitions == 0 {
             return Err(PositionError::MissingTopic {
                 topic: name.to_owned(),
             });
         }
-        let watermarks = cluster.watermarks(name, partition_number(partitions)).await?;
-        ends.insert(name.to_owned(), watermarks);
+        Ok((name.to_owned(), partitions))
+    });
+    widths.collect()
+}
+
+async fn ends(cluster: &Cluster, plan: &QueryPlan) -> Result<Ends, PositionError> {
+    ends_of(cluster, widths(cluster, plan).await?).await
+}
+
+async fn ends_of(cluster: &Cluster, widths: BTreeMap<String, usize>) -> Result<Ends, PositionError> {
+    let mut ends = Ends::new();
+    for (name, partitions) in widths {
+        let watermarks = cluster.watermarks(&name, partition_number(partitions)).await?;
+        ends.insert(name, watermarks);
     }
     Ok(ends)
+}
+
+/// What a group has committed of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Committed {
+    pub(crate) topic: String,
+    /// Those partitions that it has committed a position of.
+    pub(crate) partitions: Vec<CommittedPartition>,
+}
+
+/// What a group has committed of a partition, and what there is of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CommittedPartition {
+    pub(crate) partition: i32,
+    pub(crate) first: i64,
+    pub(crate) end: i64,
+    pub(crate) committed: i64,
+}
+
+/// What a query's group has committed; `None` where its topics have more partitions than `most`.
+pub(crate) async fn committed(
+    cluster: &Cluster,
+    group: &str,
+    plan: &QueryPlan,
+    most: usize,
+) -> Result<Option<Vec<Committed>>, PositionError> {
+    let widths = widths(cluster, plan).await?;
+    if widths.values().sum::<usize>() > most {
+        return Ok(None);
+    }
+    let ends = ends_of(cluster, widths).await?;
+    let mut asked = TopicPartitionList::new();
+    for (topic, partitions) in &ends {
+        for index in 0..partitions.len() {
+            asked.add_partition(topic, partition_number(index));
+        }
+    }
+    let error = |source| PositionError::Committed {
+        group: group.to_owned(),
+        source,
+    };
+    let consumer = Reader::consumer(cluster, group).map_err(error)?;
+    let (consumer, answer) = blocking(group, consumer, move |consumer| {
+        consumer.committed_offsets(asked, REQUEST_TIMEOUT)
+    })
+    .await?;
+    drop(ClosedElsewhere::new(consumer));
+    let answer = answer.map_err(error)?;
+    let of_topic = ends.into_iter().map(|(topic, ends)| {
+        let partitions = ends.into_iter().enumerate().filter_map(|(index, (first, end))| {
+            let partition = partition_number(index);
+            match answer.find_partition(&topic, partition)?.offset() {
+                Offset::Offset(committed) => Some(CommittedPartition {
+                    partition,
+                    first,
+                    end,
+                    committed,
+                }),
+                _ => None,
+            }
+        });
+        Committed {
+            partitions: partitions.collect(),
+            topic: topic.clone(),
+        }
+    });
+    Ok(Some(
+        of_topic.filter(|topic| !topic.partitions.is_empty()).collect(),
+    ))
 }
 
 /// Where the reading of one partition begins.

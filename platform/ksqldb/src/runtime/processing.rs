@@ -3,6 +3,8 @@
 //! At least once: a position is committed only after every record made from what lies before it was
 //! acknowledged, so a crash repeats records and loses none ([`Ledger`] has the order). Or exactly once: records and
 //! position are committed in one transaction, and while that is done nothing is processed.
+//!
+//! Long because a record, its output and its commit are one state, and their order is the promise.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::outlet::Outlet;
 use super::persistent::{Failure, Worker};
 use super::state::Changelogs;
+use super::traffic::Tally;
 use super::with_input;
 use crate::kafka::{Arrival, Deliveries, OutgoingRecord, Position, Reader, Record};
 use crate::task::{Collector, Ledger, StoreChange, StreamTimes, Task};
@@ -96,6 +99,8 @@ pub(super) struct Processing<'a> {
     closing: Option<Closing>,
     /// How far reading had come then.
     reached: Option<Reached>,
+    /// What was read and written since that was noted last.
+    tally: Tally,
 }
 
 impl<'a> Processing<'a> {
@@ -112,6 +117,7 @@ impl<'a> Processing<'a> {
             ledger: Ledger::default(),
             closing: None,
             reached: None,
+            tally: Tally::default(),
         }
     }
 
@@ -154,7 +160,9 @@ impl<'a> Processing<'a> {
                 }
                 // Where a commit is due while another waits for its records, so do further ones.
                 arrival = reader.next(), if !is_due => {
-                    if !self.take_several(arrival.map_err(Failure::Read)?, reader, stop).await? {
+                    let goes_on = self.take_several(arrival.map_err(Failure::Read)?, reader, stop).await;
+                    self.worker.status.note(&mut self.tally);
+                    if !goes_on? {
                         return Ok(());
                     }
                 }
@@ -332,6 +340,8 @@ impl<'a> Processing<'a> {
 
     async fn process(&mut self, record: &Record) -> Result<(), Failure> {
         self.unfinished = true;
+        self.tally
+            .read(&record.topic, bytes_of(&record.key, &record.value));
         with_input(record, |input| self.task.process(input, &mut self.collector));
         if let Some(reason) = self.task.failure() {
             // What a record does is done as a whole or not at all: what it did until it failed stays here.
@@ -342,6 +352,7 @@ impl<'a> Processing<'a> {
         let worker = self.worker;
         if let Some(sink) = worker.query.sink() {
             for output in self.collector.records.drain(..) {
+                self.tally.wrote(bytes_of(&output.key, &output.value));
                 let outgoing = OutgoingRecord {
                     topic: &sink.topic,
                     key: output.key.as_deref(),
@@ -417,6 +428,11 @@ impl<'a> Processing<'a> {
             tracing::warn!("query {}: {failure}", self.worker.query.id);
         }
     }
+}
+
+/// How large a record's key and value are.
+fn bytes_of(key: &Option<Vec<u8>>, value: &Option<Vec<u8>>) -> usize {
+    [key, value].into_iter().flatten().map(Vec::len).sum()
 }
 
 async fn next_of(closing: Option<&mut Closing>) -> Result<Closed, Failure> {

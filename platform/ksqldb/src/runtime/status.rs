@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use super::traffic::{Meter, Tally, Traffic};
+
 /// How many errors a query remembers (`ksql.query.error.max.queue.size`).
 const REMEMBERED_ERRORS: usize = 10;
 
@@ -39,10 +41,11 @@ pub(crate) struct QueryFailure {
     pub(crate) reason: String,
 }
 
-/// The state of a query and its last errors, shared between the query and those who list it.
+/// The state of a query, its last errors and what it has read and written, shared between the query and those who list it.
 #[derive(Debug)]
 pub(crate) struct QueryStatus {
     inner: Mutex<Inner>,
+    traffic: Mutex<Traffic>,
 }
 
 #[derive(Debug)]
@@ -60,6 +63,7 @@ impl QueryStatus {
                 failures: VecDeque::new(),
                 restored: None,
             }),
+            traffic: Mutex::default(),
         }
     }
 
@@ -101,6 +105,26 @@ impl QueryStatus {
     /// The last errors, the oldest first.
     pub(crate) fn failures(&self) -> Vec<QueryFailure> {
         self.lock().failures.iter().cloned().collect()
+    }
+
+    /// Takes in what was counted.
+    pub(super) fn note(&self, tally: &mut Tally) {
+        self.traffic()
+            .note(tally, osqdemo_clock::timestamp().as_millisecond());
+    }
+
+    /// What it has read of a topic.
+    pub(crate) fn read(&self, topic: &str) -> Meter {
+        self.traffic().read(topic)
+    }
+
+    /// What it has written to its sink.
+    pub(crate) fn written(&self) -> Meter {
+        self.traffic().written()
+    }
+
+    fn traffic(&self) -> std::sync::MutexGuard<'_, Traffic> {
+        self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {

@@ -13,6 +13,7 @@ mod kafka;
 pub(crate) mod number;
 mod protobuf;
 mod registered;
+mod sink_schema;
 #[cfg(test)]
 mod tests;
 
@@ -24,7 +25,8 @@ pub(crate) use encoder::{Encoder, check_columns};
 use osqdemo_registry_client::SchemaType;
 pub use protobuf::Nulls;
 pub use registered::WriterSchema;
-pub(crate) use registered::{InferredType, Learned, Names, Reading, SinkSchema};
+pub(crate) use registered::{InferredType, Learned, Names, Reading};
+pub(crate) use sink_schema::SinkSchema;
 
 /// How a record's key or value is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

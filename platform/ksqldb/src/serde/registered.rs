@@ -5,22 +5,21 @@
 //! reading and writing stay what they are for every format, from bytes to values and back.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use osqdemo_avro::Schema as Avro;
-use osqdemo_protobuf::{File, Linked};
-use osqdemo_registry_client::wire::{SchemaId, split, write_id};
-use osqdemo_registry_client::{Schema as RegistrySchema, SchemaType};
+use osqdemo_protobuf::Linked;
+use osqdemo_registry_client::wire::{SchemaId, split};
 use serde_json::Value as Json;
 
-use super::{DecoderColumn, Format, SerdeError};
-use super::{avro, json_sr, protobuf};
+use super::{DecoderColumn, Format, SerdeError, avro, json_sr, protobuf};
 use crate::types::{SqlType, StructField};
 use crate::value::Value;
 
 /// How many schemas a source's records may have been written with before the oldest are asked for again.
 const MOST_LEARNED: usize = 1_000;
+
 /// How long a schema that could not be had is not asked for again.
 const REFUSED_FOR: Duration = Duration::from_secs(10);
 
@@ -67,8 +66,10 @@ pub(crate) enum InferredType {
 /// How many types a schema may be made of, once each name is replaced by what it means: a short text can mean very
 /// many. A field's name counts as another one for each [`NAME`] of its bytes.
 const MOST_TYPES: usize = 20_000;
+
 /// How deep types may stand in one another: whatever looks into them calls itself for each.
 const DEEPEST_TYPE: usize = 100;
+
 /// The length of a usual name.
 const NAME: usize = 100;
 
@@ -109,7 +110,7 @@ impl TypeCount {
 /// What a decoder knows of the schemas that its records name.
 #[derive(Debug)]
 pub(crate) struct Learned {
-    subject: String,
+    pub(super) subject: String,
     known: RwLock<Known>,
 }
 
@@ -130,29 +131,6 @@ enum Knowledge {
 enum PayloadReader {
     Avro(avro::RecordReader),
     Protobuf(protobuf::RecordReader),
-}
-
-#[derive(Debug)]
-enum PayloadWriter {
-    Avro(avro::RecordWriter),
-    Json(json_sr::RecordWriter),
-    Protobuf(protobuf::RecordWriter),
-}
-
-/// The schema that the keys or values of a source are written with.
-#[derive(Debug)]
-pub(crate) struct SinkSchema {
-    /// Where it is registered.
-    pub(crate) subject: String,
-    /// Its id, where the statement names one: then it is not made of the columns.
-    pub(crate) id: Option<u32>,
-    /// How its records are written.
-    pub(crate) format: Format,
-    columns: Vec<(String, SqlType)>,
-    is_bare: bool,
-    /// The name of its record, where it is to have one.
-    full_name: Option<String>,
-    writer: OnceLock<(u32, PayloadWriter)>,
 }
 
 impl Names {
@@ -298,120 +276,5 @@ impl Learned {
             Some(Knowledge::Refused(reason, _)) => Err(SerdeError::new(&*reason)),
             None => Err(SerdeError::new(format!("the schema {id} is not known yet"))),
         }
-    }
-}
-
-impl SinkSchema {
-    pub(crate) fn new(
-        subject: String,
-        id: Option<u32>,
-        format: Format,
-        columns: Vec<(String, SqlType)>,
-        is_bare: bool,
-        full_name: Option<String>,
-    ) -> Self {
-        Self {
-            subject,
-            id,
-            format,
-            columns,
-            is_bare,
-            full_name,
-            writer: OnceLock::new(),
-        }
-    }
-
-    /// The schema as it is registered, or why there is none of such columns.
-    pub(crate) fn declare(&self) -> Result<RegistrySchema, String> {
-        match self.format {
-            Format::Avro => {
-                let name = self.full_name.as_deref().unwrap_or(&self.subject);
-                avro::declare(&self.columns, self.is_bare, name).map(RegistrySchema::avro)
-            }
-            Format::JsonSr => Ok(RegistrySchema {
-                schema: json_sr::declare(&self.columns, self.is_bare, self.full_name.as_deref()),
-                schema_type: SchemaType::Json,
-                references: Vec::new(),
-            }),
-            Format::Protobuf { nulls } => Ok(RegistrySchema {
-                schema: protobuf::declare(&self.columns, self.is_bare, nulls, self.full_name.as_deref())?,
-                schema_type: SchemaType::Protobuf,
-                references: Vec::new(),
-            }),
-            other => Err(format!("the format {other} has no schemas in a registry")),
-        }
-    }
-
-    /// Whether a schema of a registry is the one that is made of the columns.
-    pub(crate) fn is_declared_as(&self, registered: &RegistrySchema) -> bool {
-        let Ok(declared) = self.declare() else {
-            return false;
-        };
-        if declared.schema_type != registered.schema_type {
-            return false;
-        }
-        let (declared, registered) = (&declared.schema, &registered.schema);
-        match self.format {
-            Format::Avro => match (Avro::parse(declared), Avro::parse(registered)) {
-                (Ok(declared), Ok(registered)) => declared.is_equivalent(&registered),
-                _ => declared == registered,
-            },
-            Format::Protobuf { .. } => match (File::parse(declared), File::parse(registered)) {
-                (Ok(declared), Ok(registered)) => declared.says_the_same(&registered),
-                _ => declared == registered,
-            },
-            _ => {
-                let parsed = |text: &str| serde_json::from_str::<Json>(text).ok();
-                declared == registered || parsed(declared) == parsed(registered)
-            }
-        }
-    }
-
-    /// The language of its schemas.
-    pub(crate) fn schema_type(&self) -> SchemaType {
-        self.format.schema_type().unwrap_or_default()
-    }
-
-    /// Whether records can be written.
-    pub(crate) fn is_prepared(&self) -> bool {
-        self.writer.get().is_some()
-    }
-
-    /// Takes the schema with its id, or says why the columns cannot be written with it.
-    pub(crate) fn prepare(&self, id: u32, schema: &WriterSchema) -> Result<(), String> {
-        let writer = match schema {
-            WriterSchema::Avro(schema) => {
-                PayloadWriter::Avro(avro::RecordWriter::new(schema, &self.columns, self.is_bare)?)
-            }
-            WriterSchema::Json(schema) => {
-                PayloadWriter::Json(json_sr::RecordWriter::new(schema, &self.columns, self.is_bare))
-            }
-            WriterSchema::Protobuf(file) => PayloadWriter::Protobuf(protobuf::RecordWriter::of_file(
-                file,
-                self.full_name.as_deref(),
-                &self.columns,
-                self.format.nulls(),
-            )?),
-        };
-        // Whoever was first has prepared the same.
-        let _ = self.writer.set((id, writer));
-        Ok(())
-    }
-
-    pub(super) fn write(&self, values: &[Value]) -> Result<Vec<u8>, SerdeError> {
-        let Some((id, writer)) = self.writer.get() else {
-            return Err(SerdeError::new(format!(
-                "the schema of `{}` is not known yet",
-                self.subject
-            )));
-        };
-        let mut bytes = Vec::with_capacity(128);
-        write_id(*id, &mut bytes);
-        match writer {
-            PayloadWriter::Avro(writer) => writer.write(values, &mut bytes)?,
-            PayloadWriter::Json(writer) => writer.write(values, &mut bytes),
-            PayloadWriter::Protobuf(writer) => writer.write(values, &mut bytes)?,
-        }
-        Ok(bytes)
     }
 }

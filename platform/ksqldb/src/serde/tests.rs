@@ -1,4 +1,6 @@
 //! Properties of the formats: what is written reads back, and no bytes make a reader panic.
+//!
+//! Long because every format is asked the same questions, and the answers are read side by side.
 
 use std::sync::Arc;
 

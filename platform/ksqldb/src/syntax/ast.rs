@@ -2,6 +2,8 @@
 //!
 //! Names of identifiers are already folded: unquoted ones upper case, quoted ones as written.
 //! Positions are where the construct begins, for error messages in ksqlDB's `line 1:8` form.
+//!
+//! Long because it is one tree, in the grammar's terms: a type for each construct.
 
 use std::fmt;
 
@@ -576,6 +578,13 @@ pub enum ExpressionKind {
     Unary(UnaryOperator, Box<Expression>),
     /// `a op b`
     Binary(Box<Expression>, BinaryOperator, Box<Expression>),
+    /// `a op b op c …`, read from left to right: more operators of one rank than a tree is high, side by side.
+    Chain {
+        /// The first operand.
+        first: Box<Expression>,
+        /// The others, each with the operator before it.
+        rest: Vec<(BinaryOperator, Expression)>,
+    },
     /// `a LIKE pattern [ESCAPE 'c']`
     Like {
         /// The text.

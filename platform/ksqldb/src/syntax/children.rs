@@ -2,6 +2,9 @@
 
 use super::ast::{BinaryOperator, Expression, ExpressionKind};
 
+/// How many operators of one rank are written as a tree, each around those before it.
+pub(super) const LONGEST_RUN: usize = 24;
+
 impl Expression {
     /// The expressions directly inside this one, in the order they are written.
     pub fn children(&self) -> Vec<&Expression> {
@@ -9,6 +12,10 @@ impl Expression {
             ExpressionKind::Literal(_) | ExpressionKind::Column { .. } => Vec::new(),
             ExpressionKind::Unary(_, operand) => vec![operand],
             ExpressionKind::Binary(left, _, right) => vec![left, right],
+            ExpressionKind::Chain { first, rest } => {
+                let rest = rest.iter().map(|(_, operand)| operand);
+                std::iter::once(&**first).chain(rest).collect()
+            }
             ExpressionKind::Like { value, pattern, .. } => vec![value, pattern],
             ExpressionKind::In { value, list, .. } => std::iter::once(&**value).chain(list).collect(),
             ExpressionKind::Between { value, low, high, .. } => vec![value, low, high],
@@ -40,6 +47,10 @@ impl Expression {
             ExpressionKind::Literal(_) | ExpressionKind::Column { .. } => Vec::new(),
             ExpressionKind::Unary(_, operand) => vec![operand],
             ExpressionKind::Binary(left, _, right) => vec![left, right],
+            ExpressionKind::Chain { first, rest } => {
+                let rest = rest.iter_mut().map(|(_, operand)| operand);
+                std::iter::once(&mut **first).chain(rest).collect()
+            }
             ExpressionKind::Like { value, pattern, .. } => vec![value, pattern],
             ExpressionKind::In { value, list, .. } => std::iter::once(&mut **value).chain(list).collect(),
             ExpressionKind::Between { value, low, high, .. } => vec![value, low, high],
@@ -64,6 +75,73 @@ impl Expression {
                 entries.iter_mut().flat_map(|(key, value)| [key, value]).collect()
             }
             ExpressionKind::Struct(fields) => fields.iter_mut().map(|(_, value)| value).collect(),
+        }
+    }
+
+    /// `self operator right`, in the one form that an expression has: a run of operators of one rank grows to the
+    /// left until it is [`LONGEST_RUN`] high, and from then on is a chain, which is one high however long.
+    pub(crate) fn operation(self, operator: BinaryOperator, right: Expression) -> Expression {
+        let position = self.position;
+        let continues = continues_run(&self, operator);
+        let kind = match self.kind {
+            ExpressionKind::Chain { first, mut rest } if continues => {
+                rest.push((operator, right));
+                ExpressionKind::Chain { first, rest }
+            }
+            kind => {
+                let left = Expression { kind, position };
+                if continues && left.run_height() >= LONGEST_RUN {
+                    let (first, mut rest) = left.into_run();
+                    rest.push((operator, right));
+                    ExpressionKind::Chain { first, rest }
+                } else {
+                    ExpressionKind::Binary(Box::new(left), operator, Box::new(right))
+                }
+            }
+        };
+        Expression { kind, position }
+    }
+
+    /// How many operators of one rank stand on the left edge, one below the other.
+    fn run_height(&self) -> usize {
+        let (mut node, mut height) = (self, 0);
+        while let ExpressionKind::Binary(left, operator, _) = &node.kind {
+            height += 1;
+            if !continues_run(left, *operator) {
+                break;
+            }
+            node = left;
+        }
+        height
+    }
+
+    /// The operands of the run on the left edge, each but the first with the operator before it.
+    fn into_run(mut self) -> (Box<Expression>, Vec<(BinaryOperator, Expression)>) {
+        let mut rest = Vec::new();
+        loop {
+            match self.kind {
+                ExpressionKind::Binary(left, operator, right) => {
+                    let continues = continues_run(&left, operator);
+                    rest.push((operator, *right));
+                    if !continues {
+                        rest.reverse();
+                        return (left, rest);
+                    }
+                    self = *left;
+                }
+                _ => return (Box::new(self), rest),
+            }
+        }
+    }
+
+    /// The operands that `AND` or `OR` connects, from left to right; `None` where the expression is no such operation.
+    pub(crate) fn connected_by(&self, operator: BinaryOperator) -> Option<Vec<&Expression>> {
+        match &self.kind {
+            ExpressionKind::Binary(left, found, right) if *found == operator => Some(vec![left, right]),
+            ExpressionKind::Chain { rest, .. } if rest.iter().all(|(found, _)| *found == operator) => {
+                Some(self.children())
+            }
+            _ => None,
         }
     }
 
@@ -107,6 +185,10 @@ impl Expression {
 fn continues_run(left: &Expression, operator: BinaryOperator) -> bool {
     match (&left.kind, rank(operator)) {
         (ExpressionKind::Binary(_, inner, _), Some(rank_of_outer)) => rank(*inner) == Some(rank_of_outer),
+        (ExpressionKind::Chain { rest, .. }, Some(rank_of_outer)) => {
+            let inner = rest.first().and_then(|(inner, _)| rank(*inner));
+            inner == Some(rank_of_outer)
+        }
         _ => false,
     }
 }

@@ -1,4 +1,6 @@
 //! Properties of the whole way: no text panics, and a tree's canonical text reads back to that tree.
+//!
+//! Long because the generators of one tree are built on each other, from names to whole statements.
 
 use proptest::prelude::*;
 
@@ -83,6 +85,9 @@ fn sql_type() -> BoxedStrategy<SqlType> {
         })
         .boxed()
 }
+
+/// Operators that chain with each other.
+const RANKS: &[&[&str]] = &[&["OR"], &["AND"], &["+", "-"], &["*", "/", "%"]];
 
 /// Positions are not part of what the canonical text says; `erased` below takes them away.
 fn at_nowhere(kind: ExpressionKind) -> Expression {
@@ -537,6 +542,32 @@ proptest! {
         prop_assert_eq!(again.len(), 1);
         prop_assert_eq!(erased(&again[0].statement), erased(&tree), "{}", text);
         prop_assert_eq!(&again[0].text, &text);
+    }
+
+    /// However long, a run of one rank reads as it is written, parentheses around its beginning or not.
+    #[test]
+    fn runs_of_any_length_read_back(
+        rank in proptest::sample::select(RANKS),
+        choices in proptest::collection::vec(any::<proptest::sample::Index>(), 1..1_500),
+        around in any::<proptest::sample::Index>(),
+    ) {
+        let around = around.index(choices.len());
+        let mut text = "A0".to_owned();
+        for (place, choice) in choices.iter().enumerate() {
+            text.push_str(&format!(" {} A{}", choice.get(rank), place + 1));
+            if place == around {
+                text = format!("({text})");
+            }
+        }
+        let tree = parse_expression(&text).unwrap();
+        let bare = parse_expression(&text.replace(['(', ')'], "")).unwrap();
+        let canonical = format_expression(&tree);
+        prop_assert_eq!(&format_expression(&bare), &canonical);
+        let again = parse_expression(&canonical).unwrap();
+        prop_assert_eq!(&format_expression(&again), &canonical);
+        // The operands are those that were written, in their order.
+        let unwritten = canonical.replace(['(', ')'], "");
+        prop_assert_eq!(unwritten, text.replace(['(', ')'], ""));
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! `GROUP BY`: a state a group, or a group and window, that each row changes.
 
+mod times;
+mod windowing;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -7,11 +10,13 @@ use std::sync::Arc;
 use super::change::{Bounds, Change, Present};
 use super::operator::{Context, Downstream, Operator};
 use super::partitions::{StreamTimes, partition_of};
-use super::store::{Store, StoreKey};
+use super::store::Store;
+use super::store_key::StoreKey;
 use crate::aggregates::Input;
-use crate::plan::{AggregateStep, Side, Windowing, Windows};
+use crate::plan::{AggregateStep, Side, Windows};
 use crate::syntax::ast::WindowKind;
 use crate::value::{Row, Value};
+use times::{NO_TIME, Times, kept_from, newest_window};
 
 /// Aggregates by group and window.
 #[derive(Debug)]
@@ -29,43 +34,6 @@ pub(super) struct Aggregation {
     /// The next place in the order of processing.
     sequence: i64,
 }
-
-/// How far the rows of a partition have come.
-#[derive(Debug, Clone, Copy)]
-struct Times {
-    /// The highest time of a row.
-    stream_time: i64,
-    /// Windows that are ordered by a time before it have been passed on, where only final results are wanted.
-    emitted_before: i64,
-    /// The greatest time that a window of the store is ordered by.
-    newest_window: i64,
-    /// Windows that are ordered by a time before it were let go of.
-    kept_from: i64,
-}
-
-impl Times {
-    const START: Self = Self {
-        stream_time: NO_TIME,
-        emitted_before: i64::MIN,
-        newest_window: i64::MIN,
-        kept_from: i64::MIN,
-    };
-
-    /// The time before which windows, as they are ordered, have closed.
-    fn closed_before(self, windowing: Windowing) -> i64 {
-        let closed = self.stream_time.saturating_sub(windowing.grace_ms);
-        match windowing.kind {
-            // The end is closed, too.
-            WindowKind::Tumbling { size: size_ms } | WindowKind::Hopping { size: size_ms, .. } => {
-                closed.saturating_sub(size_ms).saturating_add(1)
-            }
-            WindowKind::Session { gap: gap_ms } => closed.saturating_sub(gap_ms),
-        }
-    }
-}
-
-/// The stream time before the first row.
-const NO_TIME: i64 = -1;
 
 /// A row's group.
 struct Group {
@@ -306,158 +274,6 @@ impl Aggregation {
             self.store.expire(group.partition, kept_from, to.context);
         }
     }
-
-    fn times_of(&mut self, partition: i32) -> &mut Times {
-        self.times.entry(partition).or_insert(Times::START)
-    }
-
-    /// A row into every window of that size that it lies in and that is open, the earliest first.
-    fn take_into_windows(
-        &mut self,
-        group: &Group,
-        row: &[Value],
-        timestamp: i64,
-        (size, advance): (i64, i64),
-        windowing: Windowing,
-        to: &mut Downstream<'_, '_>,
-    ) {
-        let closed = self.times_of(group.partition).stream_time;
-        let closed = closed.saturating_sub(windowing.grace_ms);
-        let mut start = timestamp.saturating_sub(size - advance).max(0) / advance * advance;
-        while start <= timestamp {
-            let end = start.saturating_add(size);
-            if end > closed {
-                let times = self.times_of(group.partition);
-                times.newest_window = times.newest_window.max(start);
-                let window = Bounds { start, end };
-                self.update(group, Some(window), &[(Turn::In, row)], timestamp, to);
-            }
-            match start.checked_add(advance) {
-                // A query that has failed does nothing more.
-                Some(next) if !to.context.has_failed() => start = next,
-                _ => return,
-            }
-        }
-    }
-
-    /// A row into the session that it makes of all that it touches.
-    fn take_into_session(
-        &mut self,
-        group: &Group,
-        row: &[Value],
-        timestamp: i64,
-        gap: i64,
-        windowing: Windowing,
-        to: &mut Downstream<'_, '_>,
-    ) {
-        let touched: Vec<StoreKey> = {
-            let rows = self.store.read();
-            let at = |time| StoreKey::at(Arc::clone(&group.bytes), group.partition, time);
-            let (from, until) = (at(timestamp.saturating_sub(gap)), at(i64::MAX));
-            let sessions = rows.range(Bound::Included(&from), Bound::Included(&until));
-            sessions
-                .map(|(key, _)| key.clone())
-                .filter(|key| {
-                    let window = key.window(Windows::Session);
-                    window.is_some_and(|window| window.start <= timestamp.saturating_add(gap))
-                })
-                .collect()
-        };
-        let mut merged = Bounds {
-            start: timestamp,
-            end: timestamp,
-        };
-        for window in touched.iter().filter_map(|key| key.window(Windows::Session)) {
-            merged.start = merged.start.min(window.start);
-            merged.end = merged.end.max(window.end);
-        }
-        if merged.end < self.times_of(group.partition).closed_before(windowing) {
-            return;
-        }
-        let is_alone = merged.start == timestamp && merged.end == timestamp;
-        let mut states = self.start();
-        let mut old = None;
-        for key in &touched {
-            let Some((kept, _, result)) = self.kept(key) else {
-                continue;
-            };
-            let joined: Result<Vec<Value>, String> = self
-                .step
-                .calls
-                .iter()
-                .zip(states)
-                .zip(kept)
-                .map(|((call, state), kept)| call.aggregate.merge(state, kept))
-                .collect();
-            states = match joined {
-                Ok(states) => states,
-                Err(reason) => return to.context.fail(reason),
-            };
-            if is_alone {
-                old = Some(result);
-                continue;
-            }
-            let window = key.window(Windows::Session);
-            let end = window.map_or(timestamp, |window| window.end);
-            if !self.step.is_final {
-                let gone = Change {
-                    old: Some(result.clone()),
-                    window,
-                    partition: group.partition,
-                    ..Change::of_row(result, end)
-                };
-                to.pass(gone.deleted());
-            }
-        }
-        if !self.fold(&mut states, row, Turn::In, to.context) {
-            return;
-        }
-        let times = self.times_of(group.partition);
-        // A row that comes again after a crash may meet a session that ends later than anything did then: that lets
-        // no other session go.
-        times.newest_window = times.newest_window.max(merged.end.min(times.stream_time));
-        let key = StoreKey::new(Arc::clone(&group.bytes), Windows::Session, Some(merged))
-            .in_partition(group.partition);
-        let parts = [&group.values[..], &states];
-        self.store.put_parts(key.clone(), parts, merged.end, to.context);
-        // After what was made of them: a crash in between leaves a session twice, and none nowhere.
-        for old in touched.iter().filter(|old| **old != key) {
-            let end = old
-                .window(Windows::Session)
-                .map_or(timestamp, |window| window.end);
-            self.store.remove(old, end, to.context);
-        }
-        if !self.step.is_final {
-            to.pass(Change {
-                row: self.step.result_of(parts, Some(merged)),
-                present: Present::WHOLE,
-                old,
-                timestamp: merged.end,
-                window: Some(merged),
-                partition: group.partition,
-            });
-        }
-    }
-
-    /// Passes on the windows of a partition that have closed.
-    fn pass_closed(&mut self, partition: i32, windowing: Windowing, to: &mut Downstream<'_, '_>) {
-        let times = self.times_of(partition);
-        let (from, before) = (times.emitted_before, times.closed_before(windowing));
-        if before <= from {
-            return;
-        }
-        times.emitted_before = before;
-        let closed = self.store.read().windows(partition, from, before);
-        for key in closed {
-            if let Some((_, timestamp, result)) = self.kept(&key) {
-                to.pass(Change {
-                    window: key.window(self.store.windows),
-                    partition,
-                    ..Change::of_row(result, timestamp)
-                });
-            }
-        }
-    }
 }
 
 impl Operator for Aggregation {
@@ -575,28 +391,6 @@ impl Operator for Aggregation {
             }
             self.times = times;
         }
-    }
-}
-
-/// The greatest time that a window of rows up to a time is ordered by.
-fn newest_window(stream_time: i64, windowing: Windowing) -> i64 {
-    let step = match windowing.kind {
-        WindowKind::Tumbling { size: size_ms } => size_ms,
-        WindowKind::Hopping {
-            advance: advance_ms, ..
-        } => advance_ms,
-        WindowKind::Session { .. } => 1,
-    };
-    stream_time / step * step
-}
-
-/// The time from which on windows are kept, as they are ordered.
-fn kept_from(newest_window: i64, windowing: Windowing) -> i64 {
-    let gone = newest_window.saturating_sub(windowing.retention_ms);
-    match windowing.kind {
-        // One that ended exactly then is still open where the retention is no more than gap and grace period.
-        WindowKind::Session { .. } => gone,
-        WindowKind::Tumbling { .. } | WindowKind::Hopping { .. } => gone.saturating_add(1),
     }
 }
 

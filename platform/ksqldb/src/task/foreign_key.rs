@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::change::{Change, Present};
 use super::operator::{Context, Downstream, Operator};
-use super::store::{Store, StoreKey};
+use super::store::Store;
+use super::store_key::StoreKey;
 use super::table_join::{encoded, joined};
 use crate::plan::{Side, TableJoinStep, Windows};
 use crate::syntax::ast::JoinKind;

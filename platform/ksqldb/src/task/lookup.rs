@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::change::Change;
 use super::operator::{Downstream, Operator};
-use super::store::{Store, StoreKey};
+use super::store::Store;
+use super::store_key::StoreKey;
 use super::table_join::{encoded, joined};
 use crate::plan::{Side, TableJoinStep, Windows};
 use crate::syntax::ast::JoinKind;

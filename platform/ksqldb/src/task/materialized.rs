@@ -4,7 +4,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::change::Bounds;
-use super::store::{StoreKey, StoreReader};
+use super::store::StoreReader;
+use super::store_key::StoreKey;
 use crate::plan::{Materialization, Windows};
 use crate::value::{Row, Value};
 

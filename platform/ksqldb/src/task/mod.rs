@@ -24,6 +24,7 @@ mod record;
 mod remember;
 mod scan;
 mod store;
+mod store_key;
 mod stored_row;
 mod table_join;
 mod window_store;
@@ -37,7 +38,7 @@ pub use partitions::StreamTimes;
 pub(crate) use partitions::partition_of;
 pub use record::{Collector, InputRecord, LogEntry, OutputRecord, OutputRow};
 pub use store::StoreChange;
-pub(crate) use store::StoreKey;
+pub(crate) use store_key::StoreKey;
 pub(crate) use stored_row::packed;
 
 use crate::plan::{Pipeline, QueryPlan, Step};

@@ -160,6 +160,14 @@ fn the_deepest_expressions_that_parse_also_run() {
     assert_eq!(evaluate(&chain).0, "111");
     let conditions = format!("i = -7{}", " and i <> 1".repeat(117));
     assert_eq!(evaluate(&conditions).0, "true");
+    let long = format!("i{}", " + 1".repeat(5_000));
+    assert_eq!(evaluate(&long).0, "4993");
+    let texts = format!("t{}", " + 'x'".repeat(2_000));
+    assert_eq!(evaluate(&texts).0.len(), evaluate("t").0.len() + 2_000);
+    let conditions = format!("i = -7{}", " and i <> 1".repeat(4_000));
+    assert_eq!(evaluate(&conditions).0, "true");
+    let alternatives = format!("i = 0{} or i = -7", " or i = 1".repeat(4_000));
+    assert_eq!(evaluate(&alternatives).0, "true");
     let cases = format!("{}i{}", "case when b then ".repeat(39), " end".repeat(39));
     assert_eq!(evaluate(&cases).0, "-7");
 }

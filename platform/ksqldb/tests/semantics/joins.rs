@@ -1,4 +1,7 @@
 //! Stream–stream joins: windows, times, outer rows, what is kept.
+//!
+//! Long because the rows are written out record by record, for each kind of join and each place a record can have
+//! in time.
 
 use osqdemo_ksqldb::task::{Collector, Task};
 use proptest::prelude::*;

@@ -1,4 +1,6 @@
 //! Tables, aggregates, windows and joins with tables, record by record.
+//!
+//! Long because the changes are written out record by record: what was, what is, what a sink then holds.
 
 use osqdemo_ksqldb::task::{Collector, StreamTimes, Task};
 

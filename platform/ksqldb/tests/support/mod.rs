@@ -1,4 +1,6 @@
 //! A real broker and a real server in this process, and clients for both.
+//!
+//! Long because each part starts what the next one needs: broker, registry, server, clients.
 #![allow(
     dead_code,
     reason = "each test binary uses its own part of the support module"

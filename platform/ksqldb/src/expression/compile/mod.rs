@@ -159,6 +159,7 @@ impl Compiler<'_> {
             }
             ExpressionKind::Unary(operator, inner) => self.sign(expression, *operator, inner),
             ExpressionKind::Binary(left, operator, right) => self.binary(expression, left, *operator, right),
+            ExpressionKind::Chain { first, rest } => self.chain(first, rest),
             ExpressionKind::Like {
                 value,
                 pattern,

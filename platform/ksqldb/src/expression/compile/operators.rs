@@ -47,14 +47,8 @@ impl Compiler<'_> {
             })
         };
         match operator {
-            BinaryOperator::And => boolean(Expr::And(
-                Box::new(self.boolean(left)?),
-                Box::new(self.boolean(right)?),
-            )),
-            BinaryOperator::Or => boolean(Expr::Or(
-                Box::new(self.boolean(left)?),
-                Box::new(self.boolean(right)?),
-            )),
+            BinaryOperator::And => boolean(Expr::And(vec![self.boolean(left)?, self.boolean(right)?])),
+            BinaryOperator::Or => boolean(Expr::Or(vec![self.boolean(left)?, self.boolean(right)?])),
             BinaryOperator::IsDistinctFrom | BinaryOperator::IsNotDistinctFrom => {
                 let wanted = operator == BinaryOperator::IsNotDistinctFrom;
                 let (left, right) = self.comparable(left, operator, right)?;
@@ -65,46 +59,44 @@ impl Compiler<'_> {
                     let (left, right) = self.comparable(left, operator, right)?;
                     boolean(Expr::Compare(comparison, Box::new(left), Box::new(right)))
                 }
-                None => self.arithmetic(expression, left, operator, right),
+                None => {
+                    let (left, right) = (self.expression(left)?, self.expression(right)?);
+                    arithmetic(left, operator, right, || expression.clone())
+                }
             },
         }
     }
 
-    pub(super) fn arithmetic(
+    /// Operators of one rank, from left to right.
+    pub(super) fn chain(
         &mut self,
-        expression: &ast::Expression,
-        left: &ast::Expression,
-        operator: BinaryOperator,
-        right: &ast::Expression,
+        first: &ast::Expression,
+        rest: &[(BinaryOperator, ast::Expression)],
     ) -> Result<Typed, PlanError> {
-        let (left, right) = (self.expression(left)?, self.expression(right)?);
-        let (Some(left_type), Some(right_type)) = (&left.sql_type, &right.sql_type) else {
-            let message = format!(
-                "Arithmetic on types {} and {} are not supported.",
-                base_name(left.sql_type.as_ref()),
-                base_name(right.sql_type.as_ref())
-            );
-            return Err(processing_error(expression, &message));
+        let operands = || std::iter::once(first).chain(rest.iter().map(|(_, operand)| operand));
+        let connected = match rest.first() {
+            Some((BinaryOperator::And, _)) => Some(Expr::And as fn(Vec<Expr>) -> Expr),
+            Some((BinaryOperator::Or, _)) => Some(Expr::Or as fn(Vec<Expr>) -> Expr),
+            _ => None,
         };
-        let strings = *left_type == SqlType::String && *right_type == SqlType::String;
-        if operator == BinaryOperator::Add && strings {
+        if let Some(connected) = connected {
+            let operands: Result<_, _> = operands().map(|operand| self.boolean(operand)).collect();
             return Ok(Typed {
-                expr: Expr::Concatenate(Box::new(left.expr), Box::new(right.expr)),
-                sql_type: Some(SqlType::String),
+                expr: connected(operands?),
+                sql_type: Some(SqlType::Boolean),
             });
         }
-        let Some((arithmetic, result)) = Arithmetic::between(operator, left_type, right_type) else {
-            let message = format!(
-                "Unsupported arithmetic types. {} {}",
-                base_name(Some(left_type)),
-                base_name(Some(right_type))
-            );
-            return Err(processing_error(expression, &message));
-        };
-        Ok(Typed {
-            expr: Expr::Arithmetic(arithmetic, Box::new(left.expr), Box::new(right.expr)),
-            sql_type: Some(result),
-        })
+        let mut typed = self.expression(first)?;
+        for (place, (operator, operand)) in rest.iter().enumerate() {
+            let right = self.expression(operand)?;
+            typed = arithmetic(typed, *operator, right, || {
+                let before = rest[..=place].iter().cloned();
+                before.fold(first.clone(), |left, (operator, right)| {
+                    left.operation(operator, right)
+                })
+            })?;
+        }
+        Ok(typed)
     }
 
     /// Both sides of a comparison; a text compared with a date or time is read as one.
@@ -287,4 +279,50 @@ impl Compiler<'_> {
             sql_type: result_type,
         })
     }
+}
+
+/// `left operator right`; `expression` is what is written, for errors.
+fn arithmetic(
+    left: Typed,
+    operator: BinaryOperator,
+    right: Typed,
+    expression: impl Fn() -> ast::Expression,
+) -> Result<Typed, PlanError> {
+    let (Some(left_type), Some(right_type)) = (&left.sql_type, &right.sql_type) else {
+        let message = format!(
+            "Arithmetic on types {} and {} are not supported.",
+            base_name(left.sql_type.as_ref()),
+            base_name(right.sql_type.as_ref())
+        );
+        return Err(processing_error(&expression(), &message));
+    };
+    let strings = *left_type == SqlType::String && *right_type == SqlType::String;
+    if operator == BinaryOperator::Add && strings {
+        let mut operands = match left.expr {
+            Expr::Concatenate(operands) => operands,
+            single => vec![single],
+        };
+        operands.push(right.expr);
+        return Ok(Typed {
+            expr: Expr::Concatenate(operands),
+            sql_type: Some(SqlType::String),
+        });
+    }
+    let Some((arithmetic, result)) = Arithmetic::between(operator, left_type, right_type) else {
+        let message = format!(
+            "Unsupported arithmetic types. {} {}",
+            base_name(Some(left_type)),
+            base_name(Some(right_type))
+        );
+        return Err(processing_error(&expression(), &message));
+    };
+    let (first, mut rest) = match left.expr {
+        Expr::Arithmetic(first, rest) => (first, rest),
+        single => (Box::new(single), Vec::new()),
+    };
+    rest.push((arithmetic, right.expr));
+    Ok(Typed {
+        expr: Expr::Arithmetic(first, rest),
+        sql_type: Some(result),
+    })
 }

@@ -7,13 +7,11 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use bigdecimal::BigDecimal;
-
-use super::super::number::{
-    double_of_text, fit_exactly, parse_decimal, precision, time_of_day, truncate_to_long,
-};
+use super::super::number::time_of_day;
 use super::super::{Demand, SerdeError};
+use super::field_names::{FieldNames, find, find_upper};
 use super::reader::{Kind, Reader};
+use super::scalars::{cannot_convert, read_bytes, read_decimal, read_double, read_integer, read_long};
 use super::text::read_as_text;
 use crate::types::{SqlType, StructField};
 use crate::value::{Row, Value};
@@ -56,30 +54,6 @@ pub(in super::super) enum Maps {
     Objects,
     /// Also as arrays of objects with a `key` and a `value`, as Kafka Connect writes them.
     ObjectsOrEntries,
-}
-
-/// What is known of the fields' names before anything is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum FieldNames {
-    /// All are ASCII without lower-case letters, as ksqlDB has them where they are not quoted: whatever its case, a
-    /// member belongs to one of them at most.
-    Upper,
-    /// Any.
-    Any,
-}
-
-impl FieldNames {
-    pub(in super::super) fn of<F: Field>(fields: &[F]) -> Self {
-        let is_upper = |field: &F| {
-            let mut bytes = field.name().bytes();
-            bytes.all(|byte| byte.is_ascii() && !byte.is_ascii_lowercase())
-        };
-        if fields.iter().all(is_upper) {
-            Self::Upper
-        } else {
-            Self::Any
-        }
-    }
 }
 
 /// Reads an object's members into the places that `store` knows, by the field's index and, where each entry of a map
@@ -153,82 +127,6 @@ fn read_members<F: Field>(
         })
         .map_err(|error| error.inside(fields[index].name()))
     })
-}
-
-/// The field a member belongs to, and whether its name matches exactly.
-fn find<F: Field>(fields: &[F], name: &str) -> Option<(usize, bool)> {
-    let mut folded = None;
-    if name.is_ascii() {
-        for (index, field) in fields.iter().enumerate() {
-            let column = field.name().as_bytes();
-            if column.len() != name.len() {
-                continue;
-            }
-            if column == name.as_bytes() {
-                return Some((index, true));
-            }
-            let upper = name.bytes().map(|byte| byte.to_ascii_uppercase());
-            if folded.is_none() && upper.eq(column.iter().copied()) {
-                folded = Some((index, false));
-            }
-        }
-        return folded;
-    }
-    let upper = name.to_uppercase();
-    for (index, field) in fields.iter().enumerate() {
-        if field.name() == name {
-            return Some((index, true));
-        }
-        if folded.is_none() && field.name() == upper {
-            folded = Some((index, false));
-        }
-    }
-    folded
-}
-
-/// The same of names that are [`FieldNames::Upper`]. The search begins at the likely one.
-fn find_upper<F: Field>(fields: &[F], likely: usize, name: &str) -> Option<(usize, bool)> {
-    let (before, after) = fields.split_at(likely.min(fields.len()));
-    let after = after
-        .iter()
-        .enumerate()
-        .map(|(index, field)| (before.len() + index, field));
-    for (index, field) in after.chain(before.iter().enumerate()) {
-        let (column, name) = (field.name().as_bytes(), name.as_bytes());
-        if column.len() == name.len() && is_upper_of(column, name) {
-            return Some((index, column == name));
-        }
-    }
-    // The upper case of some other letters is ASCII.
-    if name.is_ascii() { None } else { find(fields, name) }
-}
-
-/// Whether that is a name's upper case, where both are of the same length. Bytes that are not ASCII have none.
-fn is_upper_of(column: &[u8], name: &[u8]) -> bool {
-    let is_same =
-        |column: &[u8; 8], name: &[u8; 8]| u64::from_le_bytes(*column) == upper(u64::from_le_bytes(*name));
-    // The last eight may overlap the ones before.
-    if let (Some(last), Some(last_of_name)) = (column.last_chunk(), name.last_chunk()) {
-        let mut eights = column.as_chunks().0.iter().zip(name.as_chunks().0);
-        return is_same(last, last_of_name) && eights.all(|(column, name)| is_same(column, name));
-    }
-    column
-        .iter()
-        .zip(name)
-        .all(|(column, name)| *column == name.to_ascii_uppercase())
-}
-
-/// Eight bytes in upper case.
-fn upper(eight: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 0xff;
-    const HIGHS: u64 = ONES << 7;
-    let low = eight & !HIGHS;
-    // The highest bit of each byte that is above `z`, and from `a` on.
-    let above = low + ONES * u64::from(0x7f - b'z');
-    let from = low + ONES * u64::from(0x80 - b'a');
-    let is_lower = (from & !above) & !eight & HIGHS;
-    // Bit 5 tells the cases apart.
-    eight ^ (is_lower >> 2)
 }
 
 /// Reads what is wanted of a value. `store` takes it with its number: 0, unless each entry of a map has a place.
@@ -423,102 +321,4 @@ fn read_entries(
         Ok(())
     })?;
     Ok(Value::map(entries))
-}
-
-fn read_integer(reader: &mut Reader<'_>, kind: Kind, required: &'static str) -> Result<i32, SerdeError> {
-    match kind {
-        Kind::Number => read_number_as_long(reader).map(|number| number as i32),
-        Kind::String => {
-            let text = reader.string()?;
-            text.parse().map_err(|_| not_a_number(&text, required))
-        }
-        _ => Err(cannot_convert(kind, required)),
-    }
-}
-
-fn read_long(reader: &mut Reader<'_>, kind: Kind, required: &'static str) -> Result<i64, SerdeError> {
-    match kind {
-        Kind::Number => read_number_as_long(reader),
-        Kind::String => {
-            let text = reader.string()?;
-            text.parse().map_err(|_| not_a_number(&text, required))
-        }
-        _ => Err(cannot_convert(kind, required)),
-    }
-}
-
-fn read_number_as_long(reader: &mut Reader<'_>) -> Result<i64, SerdeError> {
-    let number = reader.number()?;
-    if let Ok(integer) = number.parse() {
-        return Ok(integer);
-    }
-    parse_decimal(number)
-        .map(|decimal| truncate_to_long(&decimal))
-        .ok_or_else(|| not_a_number(number, "BIGINT"))
-}
-
-fn read_double(reader: &mut Reader<'_>, kind: Kind) -> Result<f64, SerdeError> {
-    match kind {
-        Kind::Number => {
-            let number = reader.number()?;
-            let number = number.parse().map_err(|_| not_a_number(number, "DOUBLE"))?;
-            // ksqlDB reads a number as a decimal first, and decimals have no -0.
-            Ok(if number == 0.0 { 0.0 } else { number })
-        }
-        Kind::String => {
-            let text = reader.string()?;
-            double_of_text(&text).ok_or_else(|| not_a_number(&text, "DOUBLE"))
-        }
-        _ => Err(cannot_convert(kind, "DOUBLE")),
-    }
-}
-
-fn read_decimal(
-    reader: &mut Reader<'_>,
-    kind: Kind,
-    target_precision: u32,
-    target_scale: u32,
-) -> Result<BigDecimal, SerdeError> {
-    let number = match kind {
-        Kind::Number => {
-            let number = reader.number()?;
-            parse_decimal(number).ok_or_else(|| not_a_number(number, "DECIMAL"))?
-        }
-        Kind::String => {
-            let text = reader.string()?;
-            parse_decimal(&text).ok_or_else(|| not_a_number(&text, "DECIMAL"))?
-        }
-        _ => return Err(cannot_convert(kind, "DECIMAL")),
-    };
-    fit_exactly(&number, target_precision, target_scale).ok_or_else(|| {
-        SerdeError::new(format!(
-            "Cannot fit decimal '{}' into DECIMAL({target_precision}, {target_scale}) without rounding. (Requires {},{})",
-            number.to_plain_string(),
-            precision(&number),
-            number.fractional_digit_count().max(0)
-        ))
-    })
-}
-
-fn read_bytes(reader: &mut Reader<'_>, kind: Kind) -> Result<Value, SerdeError> {
-    if kind != Kind::String {
-        return Err(cannot_convert(kind, "BYTES"));
-    }
-    let text = reader.string()?;
-    super::super::base64::decode(&text)
-        .map(|bytes| Value::Bytes(bytes.into()))
-        .ok_or_else(|| SerdeError::new("invalid base64"))
-}
-
-fn cannot_convert(kind: Kind, required: &str) -> SerdeError {
-    SerdeError::new(format!(
-        "Can't convert type. sourceType: {}, requiredType: {required}",
-        kind.name()
-    ))
-}
-
-fn not_a_number(text: &str, required: &str) -> SerdeError {
-    SerdeError::new(format!(
-        "Can't convert type. sourceType: TextNode, requiredType: {required}: `{text}` is no such number"
-    ))
 }

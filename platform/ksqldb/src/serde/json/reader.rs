@@ -2,6 +2,8 @@
 //!
 //! Written here because a number's own digits are needed (`DECIMAL(38, 2)` and `VARCHAR` columns keep them),
 //! values that no query wants must cost little, and what follows the first value is ignored, as ksqlDB does.
+//!
+//! Long because JSON is one grammar, and each kind of value is both read and skipped here.
 
 use std::borrow::Cow;
 

@@ -2,34 +2,35 @@
 //!
 //! What is to be done with each field is decided once a message and source.
 
+mod compiler;
+mod time;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bigdecimal::BigDecimal;
 use bigdecimal::num_bigint::BigInt;
-use jiff::civil::Date;
 use osqdemo_protobuf::{
-    Cardinality, Codec, DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, Linked, MapKey,
-    MessageDescriptor, OneofDescriptor, Value as Written,
+    Codec, DynamicMessage, EnumDescriptor, FieldDescriptor, Linked, MapKey, MessageDescriptor,
+    Value as Written,
 };
 use osqdemo_registry_client::wire::split_message_indexes;
 
-use super::super::avro::{connect_name, float_text, owners};
+use super::super::avro::float_text;
 use super::super::number::{double_text, fit_exactly};
 use super::super::{DecoderColumn, SerdeError};
-use super::inference::{choices, is_choice};
 use super::text::symbol;
-use super::{Nulls, Shape, VALUE, is_null_when_absent};
+use super::{Nulls, VALUE, is_null_when_absent};
 use crate::types::{SqlType, StructField};
 use crate::value::Value;
+use compiler::Compiler;
+use time::{days, milliseconds, moment, number};
 
 /// How many messages of one file are remembered.
 const MOST_MESSAGES: usize = 1_000;
+
 /// The scale that a number may have.
 const LARGEST_SCALE: u64 = 10_000;
-const MS_PER_DAY: i64 = 86_400_000;
-/// The seconds that Protocol Buffers' timestamps may have: of the years 1 to 9999.
-const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
 /// Reads the records of one source.
 #[derive(Debug)]
@@ -225,139 +226,6 @@ fn fields_of(columns: &[DecoderColumn]) -> Vec<StructField> {
     columns.collect()
 }
 
-struct Compiler {
-    nulls: Nulls,
-}
-
-impl Compiler {
-    fn message(&self, message: &MessageDescriptor, wanted: &[StructField], path: &str) -> Reader {
-        let (choice_names, choices): (Vec<String>, Vec<OneofDescriptor>) = choices(message).unzip();
-        let plain: Vec<FieldDescriptor> = message.fields().filter(|field| !is_choice(field)).collect();
-        let written = choice_names
-            .iter()
-            .map(String::as_str)
-            .chain(plain.iter().map(FieldDescriptor::name));
-        let names: Vec<&str> = wanted.iter().map(|field| field.name.as_str()).collect();
-        let places = owners(written, &names);
-        let (of_choices, of_plain) = places.split_at(choices.len());
-        let mut members = Vec::new();
-        for (choice, place) in choices.into_iter().zip(of_choices) {
-            if let Some(place) = *place {
-                let path = format!("{path}->{}", wanted[place].name);
-                members.push((place, self.choice(&choice, &wanted[place].sql_type, &path)));
-            }
-        }
-        for (field, place) in plain.into_iter().zip(of_plain) {
-            if let Some(place) = *place {
-                let path = format!("{path}->{}", wanted[place].name);
-                members.push((place, self.member(field, &wanted[place].sql_type, &path)));
-            }
-        }
-        Reader::Struct {
-            width: wanted.len(),
-            members,
-        }
-    }
-
-    fn choice(&self, choice: &OneofDescriptor, sql_type: &SqlType, path: &str) -> Member {
-        let fields: Vec<FieldDescriptor> = choice.fields().collect();
-        let SqlType::Struct(wanted) = sql_type else {
-            let reason = mismatch("struct", sql_type, path);
-            let fields = fields
-                .into_iter()
-                .map(|field| (field, 0, Reader::Mismatch(reason.clone())));
-            return Member::Choice(1, fields.collect());
-        };
-        let names: Vec<&str> = wanted.iter().map(|field| field.name.as_str()).collect();
-        let places = owners(fields.iter().map(FieldDescriptor::name), &names);
-        let fields = fields.into_iter().zip(places).filter_map(|(field, place)| {
-            let place = place?;
-            let path = format!("{path}->{}", wanted[place].name);
-            let reader = self.reader(&field, &wanted[place].sql_type, &path);
-            Some((field, place, reader))
-        });
-        Member::Choice(wanted.len(), fields.collect())
-    }
-
-    fn member(&self, field: FieldDescriptor, sql_type: &SqlType, path: &str) -> Member {
-        let reader = self.reader(&field, sql_type, path);
-        Member::Field(Box::new(field), Box::new(reader))
-    }
-
-    fn reader(&self, field: &FieldDescriptor, sql_type: &SqlType, path: &str) -> Reader {
-        let shape = match (Shape::of(field, self.nulls), sql_type) {
-            // Entries are also what they look like.
-            (Shape::Entry(..), SqlType::Array(_)) => Shape::Message,
-            (shape, _) => shape,
-        };
-        if let Shape::Entry(key, value) = shape {
-            return match sql_type {
-                SqlType::Map(_, value_type) if matches!(key.kind(), Kind::String) => Reader::Entries {
-                    key,
-                    value: self.member(value, value_type, path),
-                },
-                SqlType::Map(_, value_type) if matches!(Shape::of(&key, self.nulls), Shape::Wrapped(inner) if matches!(*inner, Shape::String)) => {
-                    Reader::Entries {
-                        key,
-                        value: self.member(value, value_type, path),
-                    }
-                }
-                other => Reader::Mismatch(mismatch("map", other, path)),
-            };
-        }
-        match (field.cardinality(), sql_type) {
-            (Cardinality::Repeated, SqlType::Array(element)) => {
-                Reader::Array(Box::new(self.one(field, &shape, element, path)))
-            }
-            (Cardinality::Repeated, other) => Reader::Mismatch(mismatch("array", other, path)),
-            (_, other) => self.one(field, &shape, other, path),
-        }
-    }
-
-    fn one(&self, field: &FieldDescriptor, shape: &Shape, sql_type: &SqlType, path: &str) -> Reader {
-        match (shape, sql_type) {
-            (Shape::Wrapped(inner), _) => Reader::Wrapped(Box::new(self.one(field, inner, sql_type, path))),
-            (Shape::Boolean, SqlType::Boolean) => Reader::Boolean,
-            (Shape::Integer, SqlType::Integer) => Reader::Integer,
-            (Shape::Integer | Shape::Bigint, SqlType::Bigint) => Reader::Bigint,
-            (Shape::Float | Shape::Double, SqlType::Double) => Reader::Double,
-            (Shape::String, SqlType::String) => Reader::String,
-            (
-                Shape::Boolean | Shape::Integer | Shape::Bigint | Shape::Float | Shape::Double,
-                SqlType::String,
-            ) => Reader::Text,
-            (Shape::Enum, SqlType::String) => match field.kind() {
-                Kind::Enum(symbols) => Reader::Symbol(symbols),
-                _ => Reader::Text,
-            },
-            (Shape::Bytes, SqlType::Bytes) => Reader::Bytes,
-            (Shape::Decimal, SqlType::Decimal { precision, scale }) => Reader::Decimal {
-                precision: *precision,
-                scale: *scale,
-            },
-            (Shape::Date, SqlType::Date) => Reader::Date,
-            (Shape::Time, SqlType::Time) => Reader::Time,
-            (Shape::Timestamp, SqlType::Timestamp) => Reader::Timestamp,
-            (Shape::Date, SqlType::Integer | SqlType::Bigint) => Reader::DateNumber(sql_type.clone()),
-            (Shape::Time, SqlType::Integer | SqlType::Bigint) => Reader::TimeNumber(sql_type.clone()),
-            (Shape::Timestamp, SqlType::Bigint) => Reader::TimestampNumber,
-            (Shape::Message, SqlType::Struct(wanted)) => match field.kind() {
-                // As deep as the wanted type goes, whatever contains itself.
-                Kind::Message(message) => self.message(&message, wanted, path),
-                _ => Reader::Mismatch(mismatch("struct", sql_type, path)),
-            },
-            (shape, other) => Reader::Mismatch(mismatch(shape.name(), other, path)),
-        }
-    }
-}
-
-fn mismatch(found: &str, sql_type: &SqlType, path: &str) -> String {
-    format!(
-        "Cannot deserialize type {found} as type {} for path: {path}",
-        connect_name(sql_type)
-    )
-}
-
 fn read_struct(reader: &Reader, message: &DynamicMessage) -> Result<Value, SerdeError> {
     let Reader::Struct { width, members } = reader else {
         return Err(unfit());
@@ -497,56 +365,9 @@ fn whole(number: &Written) -> Option<i64> {
     }
 }
 
-fn number(message: &DynamicMessage, name: &str) -> i64 {
-    let number = message.get_field_by_name(name);
-    number.and_then(|number| whole(&number)).unwrap_or(0)
-}
-
 fn as_number(number: i32, sql_type: &SqlType) -> Value {
     match sql_type {
         SqlType::Integer => Value::Integer(number),
         _ => Value::Bigint(i64::from(number)),
     }
-}
-
-fn days(message: &DynamicMessage) -> Result<i32, SerdeError> {
-    let part = |name| number(message, name);
-    let (year, month, day) = (part("year"), part("month"), part("day"));
-    let date = (|| {
-        Date::new(
-            i16::try_from(year).ok()?,
-            i8::try_from(month).ok()?,
-            i8::try_from(day).ok()?,
-        )
-        .ok()
-    })();
-    let date = date.ok_or_else(|| SerdeError::new(format!("Invalid date: {year}-{month}-{day}")))?;
-    let since = date.since(Date::constant(1970, 1, 1));
-    since
-        .map(|span| span.get_days())
-        .map_err(|error| SerdeError::new(error.to_string()))
-}
-
-fn milliseconds(message: &DynamicMessage) -> Result<i32, SerdeError> {
-    let part = |name| number(message, name);
-    let (hours, minutes, seconds, nanos) = (part("hours"), part("minutes"), part("seconds"), part("nanos"));
-    let is_time = (0..24).contains(&hours)
-        && (0..60).contains(&minutes)
-        && (0..60).contains(&seconds)
-        && (0..1_000_000_000).contains(&nanos);
-    let ms = is_time.then_some(((hours * 60 + minutes) * 60 + seconds) * 1000 + nanos / 1_000_000);
-    ms.filter(|ms| *ms < MS_PER_DAY)
-        .and_then(|ms| i32::try_from(ms).ok())
-        .ok_or_else(|| SerdeError::new(format!("Invalid time: {hours}:{minutes}:{seconds}, {nanos} ns")))
-}
-
-fn moment(message: &DynamicMessage) -> Result<i64, SerdeError> {
-    let (seconds, nanos) = (number(message, "seconds"), number(message, "nanos"));
-    if !SECONDS.contains(&seconds) || !(0..1_000_000_000).contains(&nanos) {
-        return Err(SerdeError::new(format!(
-            "Timestamp is not valid. Seconds ({seconds}) must be in range [-62,135,596,800, +253,402,300,799]. Nanos \
-             ({nanos}) must be in range [0, +999,999,999]."
-        )));
-    }
-    Ok(seconds * 1000 + nanos / 1_000_000)
 }

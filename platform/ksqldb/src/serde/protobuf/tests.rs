@@ -1,4 +1,6 @@
 //! Columns of every type through messages and back, and files that others have registered.
+//!
+//! Long because each test brings the file of its messages, written out.
 
 use osqdemo_protobuf::{File, Linked};
 use proptest::prelude::*;

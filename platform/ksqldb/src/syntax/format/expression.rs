@@ -21,6 +21,14 @@ impl Display for Sql<'_, Expression> {
             ExpressionKind::Binary(left, operator, right) => {
                 write!(out, "({} {} {})", Sql(&**left), Sql(operator), Sql(&**right))
             }
+            // Parentheses in parentheses could not be read again.
+            ExpressionKind::Chain { first, rest } => {
+                write!(out, "({}", Sql(&**first))?;
+                for (operator, operand) in rest {
+                    write!(out, " {} {}", Sql(operator), Sql(operand))?;
+                }
+                out.write_char(')')
+            }
             ExpressionKind::Like {
                 value,
                 pattern,

@@ -11,9 +11,12 @@ use super::{Expected, Parser, Result};
 /// twice at most and each further operation of a run once, and so stays below [`super::MAXIMUM_NESTING`].
 const MAXIMUM_LEVELS: usize = 80;
 
-/// How high an expression's tree may be, and so how many operators, subscripts and fields it may chain.
+/// How high an expression's tree may be, and so how many `||`, subscripts and fields it may chain.
 /// Whoever walks the tree, the evaluation of rows included, needs stack for that many calls.
 const MAXIMUM_HEIGHT: usize = 120;
+
+/// How many other operators an expression may have. A long run of them is a chain, which costs no stack.
+const MOST_OPERATORS: usize = 10_000;
 
 pub(super) type Precedence = u8;
 pub(super) const OR: Precedence = 1;
@@ -62,7 +65,7 @@ impl Parser<'_> {
     }
 
     fn whole(&mut self, lowest: Precedence) -> Result<Expression> {
-        self.chained = 0;
+        (self.chained, self.operators) = (0, 0);
         let expression = self.expression_from(lowest)?;
         if expression.levels() > MAXIMUM_LEVELS || expression.height() > MAXIMUM_HEIGHT {
             return Err(self.error_at(expression.position, "the expression is nested too deeply"));
@@ -94,9 +97,12 @@ impl Parser<'_> {
             if precedence < lowest || precedence > highest {
                 break;
             }
-            if std::mem::replace(&mut chains, true) {
-                self.count_chained()?;
+            match infix {
+                Infix::Operator(_) => self.count_operator()?,
+                _ if chains => self.count_chained()?,
+                _ => {}
             }
+            chains = true;
             left = self.operation(left, infix)?;
             // `a = b = c` is not in the grammar.
             highest = if precedence == PREDICATE { AND } else { precedence };
@@ -114,7 +120,11 @@ impl Parser<'_> {
     fn operation(&mut self, left: Expression, infix: Infix) -> Result<Expression> {
         let position = left.position;
         let kind = match infix {
-            Infix::Operator(operator) => self.binary(left, operator, infix.precedence() + 1),
+            Infix::Operator(operator) => {
+                self.advance();
+                let right = self.expression_from(infix.precedence() + 1)?;
+                return Ok(left.operation(operator, right));
+            }
             Infix::Concat => self.concatenation(left),
             Infix::Is => self.is_predicate(left),
             Infix::Like => self.like(left),
@@ -124,15 +134,13 @@ impl Parser<'_> {
         kind.map(|kind| Expression { kind, position })
     }
 
-    fn binary(
-        &mut self,
-        left: Expression,
-        operator: BinaryOperator,
-        lowest: Precedence,
-    ) -> Result<ExpressionKind> {
-        self.advance();
-        let right = self.boxed(lowest)?;
-        Ok(ExpressionKind::Binary(Box::new(left), operator, right))
+    fn count_operator(&mut self) -> Result<()> {
+        self.operators += 1;
+        if self.operators > MOST_OPERATORS {
+            let message = format!("the expression has more than {MOST_OPERATORS} operators");
+            return Err(self.error_at(self.peek().position, message));
+        }
+        Ok(())
     }
 
     fn count_chained(&mut self) -> Result<()> {

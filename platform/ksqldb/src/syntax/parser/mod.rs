@@ -3,20 +3,24 @@
 //! This file holds the cursor that every part shares; the grammar's parts are in the files beside it.
 
 mod expressions;
+mod names;
 mod primaries;
+mod properties;
 mod query;
 mod statements;
-#[cfg(test)]
-mod tests;
 mod types;
 
 use std::collections::BTreeMap;
 
-use super::ast::{Duration, Expression, ParsedStatement, Position, Properties, Statement};
-use super::lexer::{is_word_part, tokenize};
+use super::ast::{Duration, Expression, ParsedStatement, Position, Statement};
+use super::lexer::tokenize;
 use super::token::{Keyword, Token, TokenKind};
 use super::{SyntaxError, SyntaxFault};
 use crate::types::SqlType;
+use names::unquote;
+
+#[cfg(test)]
+mod tests;
 
 /// The words that statements begin with.
 const STATEMENT_WORDS: [&str; 19] = [
@@ -46,14 +50,6 @@ const ORIGIN: Position = Position { line: 1, column: 1 };
 /// How deep constructs may stand in one another. Far above what anybody writes, far below what the
 /// stack of a small thread holds.
 const MAXIMUM_NESTING: usize = 210;
-
-/// How the names in a `WITH` clause are taken.
-#[derive(Debug, Clone, Copy)]
-enum Letters {
-    Upper,
-    /// Kafka Connect tells `topics` from `TOPICS`.
-    AsWritten,
-}
 
 /// What the names of `CREATE TYPE` stand for.
 pub type NamedTypes = BTreeMap<String, SqlType>;
@@ -126,8 +122,10 @@ struct Parser<'text> {
     types: &'text NamedTypes,
     /// How many parts the named types of the statement at hand have had so far.
     type_parts: usize,
-    /// How many operators and subscripts the expression at hand has chained without nesting.
+    /// How many `||`, predicates, subscripts and fields the expression at hand has chained without nesting.
     chained: usize,
+    /// How many other operators it has.
+    operators: usize,
 }
 
 impl<'text> Parser<'text> {
@@ -141,6 +139,7 @@ impl<'text> Parser<'text> {
             types: &NO_TYPES,
             type_parts: 0,
             chained: 0,
+            operators: 0,
         })
     }
 
@@ -341,57 +340,6 @@ impl<'text> Parser<'text> {
         self.nesting -= 1;
     }
 
-    /// Whether a name can stand here.
-    fn at_identifier(&self) -> bool {
-        self.is_identifier(0)
-    }
-
-    fn is_identifier(&self, distance: usize) -> bool {
-        match self.peek_after(distance).kind {
-            TokenKind::Quoted | TokenKind::Word(None) => true,
-            TokenKind::Word(Some(keyword)) => !keyword.is_reserved(),
-            _ => false,
-        }
-    }
-
-    /// A name: upper case unless quoted.
-    fn identifier(&mut self) -> Result<String> {
-        let mut name = self.identifier_as_written()?;
-        if !matches!(self.tokens[self.next - 1].kind, TokenKind::Quoted) {
-            name.make_ascii_uppercase();
-        }
-        Ok(name)
-    }
-
-    /// A name that keeps its case even unquoted, such as a query's id.
-    fn identifier_as_written(&mut self) -> Result<String> {
-        if !self.at_identifier() {
-            return Err(self.mismatch(Expected::Several));
-        }
-        let token = *self.advance();
-        let name = match token.kind {
-            TokenKind::Quoted => unquote(token.text),
-            _ => token.text.to_owned(),
-        };
-        if name.is_empty() {
-            return Err(self.error_at(token.position, "a name must not be empty"));
-        }
-        Ok(name)
-    }
-
-    /// The name of a stream or table.
-    fn source_name(&mut self) -> Result<String> {
-        let position = self.peek().position;
-        let name = self.identifier()?;
-        let allowed = |character| character == '-' || (is_word_part(character) && character != '@');
-        if !name.chars().all(allowed) {
-            let message =
-                format!("Source names may only contain alphanumeric values, '_' or '-'. Got: '{name}'");
-            return Err(self.error_at(position, message).of(SyntaxFault::Name));
-        }
-        Ok(name)
-    }
-
     fn string(&mut self) -> Result<String> {
         Ok(unquote(self.expect(TokenKind::String, "STRING")?.text))
     }
@@ -421,49 +369,4 @@ impl<'text> Parser<'text> {
         self.advance();
         Duration::new(count, unit).ok_or_else(|| self.error_at(position, "the duration is too long"))
     }
-
-    /// `[WITH (name=literal, …)]`
-    fn optional_properties(&mut self) -> Result<Properties> {
-        if !self.accept_keyword(Keyword::With) {
-            return Ok(Properties::default());
-        }
-        self.properties(Letters::Upper)
-    }
-
-    /// What stands behind `WITH`.
-    fn properties(&mut self, letters: Letters) -> Result<Properties> {
-        self.expect(TokenKind::LeftParenthesis, "'('")?;
-        let mut properties = Properties::default();
-        if !self.at(TokenKind::RightParenthesis) {
-            self.comma_separated(|parser| parser.property(letters, &mut properties))?;
-        }
-        self.expect(TokenKind::RightParenthesis, "')'")?;
-        Ok(properties)
-    }
-
-    fn property(&mut self, letters: Letters, properties: &mut Properties) -> Result<()> {
-        let position = self.peek().position;
-        let name = if self.at(TokenKind::String) {
-            self.string()?
-        } else {
-            self.identifier()?
-        };
-        let name = match letters {
-            Letters::Upper => name.to_uppercase(),
-            Letters::AsWritten => name,
-        };
-        self.expect(TokenKind::Equal, "'='")?;
-        let value = self.literal()?;
-        if properties.get(&name).is_some() {
-            return Err(self.meaningless(position, format!("the property {name} is given twice")));
-        }
-        properties.0.push((name, value));
-        Ok(())
-    }
-}
-
-/// The text inside quotes, where two quotes in a row stand for one.
-fn unquote(quoted: &str) -> String {
-    let quote = &quoted[..1];
-    quoted[1..quoted.len() - 1].replace(&quote.repeat(2), quote)
 }

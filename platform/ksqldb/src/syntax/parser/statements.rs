@@ -1,4 +1,6 @@
 //! The statements around `SELECT`.
+//!
+//! Long because it is one grammar: a function for each statement around `SELECT`.
 
 use super::super::ast::{
     AssertSchema, AssertTopic, ColumnConstraint, ColumnDefinition, ConnectorKind, ConnectorStatement,
@@ -7,7 +9,8 @@ use super::super::ast::{
 };
 use super::super::lexer::variable_length;
 use super::super::token::{Keyword, TokenKind};
-use super::{Expected, Letters, Parser, Result};
+use super::properties::Letters;
+use super::{Expected, Parser, Result};
 
 /// What `LIST` and `SHOW` have for connectors.
 const CONNECTOR_LISTS: [(&[Keyword], ConnectorStatement); 4] = [

@@ -1,4 +1,6 @@
 //! What reads as what, and what is refused how.
+//!
+//! Long because it follows the grammar: what is taken and what is refused, construct by construct.
 
 use super::super::ast::{
     ColumnConstraint, ConnectorKind, ConnectorStatement, Duration, ExpressionKind, JoinKind, Listing,
@@ -610,16 +612,24 @@ fn long_chains_are_not_deep() {
     with_a_small_stack(move || {
         for text in [
             chain(118),
+            chain(5_000),
             format!("a{}", "->b[1]".repeat(59)),
-            format!("a{}", " + 1".repeat(118)),
+            format!("a{}", " || b".repeat(78)),
+            format!("a{}", " + 1".repeat(10_000)),
+            format!("a{}", " - b * 2".repeat(5_000)),
+            format!("a = 1{}", " and (b = 1 or c + 1 - 2 > 3)".repeat(1_500)),
         ] {
             let tree = parse_expression(&text).unwrap();
             let again = parse_expression(&format_expression(&tree)).unwrap();
             assert_eq!(format_expression(&again), format_expression(&tree));
         }
+        for text in [chain(5_001), format!("a{}", " + 1".repeat(10_001))] {
+            let error = parse_expression(&text).unwrap_err();
+            assert_eq!(error.message, "the expression has more than 10000 operators");
+        }
+        let error = parse_expression(&format!("a{}", " || b".repeat(5_000))).unwrap_err();
+        assert_eq!(error.message, "the expression chains more than 120 operators");
     });
-    let error = parse_expression(&chain(5_000)).unwrap_err();
-    assert_eq!(error.message, "the expression chains more than 120 operators");
 }
 
 /// Each item is compared with every other: what fits into a statement would take hours.

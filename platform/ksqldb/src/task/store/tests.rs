@@ -1,3 +1,4 @@
+use super::super::change::Bounds;
 use super::*;
 
 fn store(windows: Windows) -> Store {
