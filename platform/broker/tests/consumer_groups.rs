@@ -205,7 +205,8 @@ async fn read_and_commit(reader: &StreamConsumer, seen: &mut BTreeMap<String, us
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_is_rolled_to_the_newer_protocol_and_back() {
-    for strategy in ["range", "cooperative-sticky"] {
+    // The data that librdkafka's `cooperative-sticky` gives its members keeps a group of it from going over.
+    for strategy in ["range", "roundrobin"] {
         let broker = with_topic().await;
         roll(&broker, strategy).await;
         broker.stop().await;
