@@ -140,6 +140,26 @@ fn faults_are_done_by_hand(stack: &NativeStack) {
             "error: only the fault `slow` has a `--delay` and a `--loss`",
         ),
         (
+            &["set", "clock", extension],
+            "error: `host1/extension` has no clock of its own",
+        ),
+        (
+            &["set", "clock", "host1", "--step", "soon"],
+            "invalid value 'soon' for '--step <±DURATION>'",
+        ),
+        (
+            &["set", "clock", "host1", "--step", "-9000h"],
+            "a clock is wrong by at most a year, and not by nothing",
+        ),
+        (
+            &["set", "stop", "broker", "--step", "+1s"],
+            "error: only the fault `clock` has a `--step`",
+        ),
+        (
+            &["set", "disk", "host1"],
+            "error: `disk` is no fault that is set by hand",
+        ),
+        (
             &["set", "slow", "host1", "--delay", "2m"],
             "error: `--delay` may be at most 60s",
         ),
@@ -150,6 +170,7 @@ fn faults_are_done_by_hand(stack: &NativeStack) {
     stack.succeed(&["fault", "clear"]);
     assert_eq!(stack.succeed(&["fault"]), "");
     ways_are_slow_and_cut_by_hand(stack);
+    clocks_are_wrong_by_hand(stack);
     let broker = stack.pid("broker");
     stack.succeed(&["fault", "set", "kill", "broker"]);
     eventually("it is started again", Duration::from_secs(60), || {
@@ -195,6 +216,57 @@ fn ways_are_slow_and_cut_by_hand(stack: &NativeStack) {
     assert!(up.contains("nothing to do"), "{up}");
     // Whoever starts it anew has ended the fault.
     stack.succeed(&["fault", "set", "partition", "console"]);
+    stack.succeed(&["up"]);
+    assert_eq!(stack.succeed(&["fault"]), "");
+}
+
+/// A host whose clock is behind writes older lines, until that is cleared.
+fn clocks_are_wrong_by_hand(stack: &NativeStack) {
+    // When the newest line of the host says that it was made, from now, in seconds.
+    let age = |host: &str| {
+        let query =
+            format!("SELECT unixTime FROM processes WHERE hostIdentifier = '{host}' EMIT CHANGES LIMIT 1;");
+        let row = stack.succeed(&["--json", "ksql", &query]);
+        let row: Value = serde_json::from_str(row.lines().next().expect("a row")).expect("JSON");
+        let unix_time = row["UNIXTIME"].as_i64().unwrap_or_else(|| panic!("{row}"));
+        jiff::Timestamp::now().as_second() - unix_time
+    };
+    stack.succeed(&["fault", "set", "clock", "host1", "--step", "-10m"]);
+    assert_eq!(stack.succeed(&["fault"]), "clock host1 by -600000 ms\n");
+    let shown = stack.world.output(&["--json", "ps"]);
+    let document: Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    assert_eq!(
+        document["faults"],
+        serde_json::json!(["clock host1 by -600000 ms"])
+    );
+    let told = stack.world.output(&["ps"]);
+    let told = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(
+        told.contains("warning: a fault is set: clock host1 by -600000 ms; `osqdemo fault clear` ends it"),
+        "{told}"
+    );
+    eventually("the lines of host1 are old", Duration::from_secs(60), || {
+        (590..700).contains(&age("host1"))
+    });
+    assert!(age("host2") < 100, "host2 goes by the machine's clock");
+    // Set again, it is stepped where it is; together with another fault of the same service, both are cleared at once.
+    let pid = stack.pid("host1");
+    stack.succeed(&["fault", "set", "clock", "host1", "--step", "-20m"]);
+    assert_eq!(stack.pid("host1"), pid);
+    stack.succeed(&["fault", "set", "slow", "host1", "--delay", "1ms"]);
+    assert_eq!(
+        stack.succeed(&["fault"]),
+        "clock host1 by -1200000 ms\nslow host1 by 1 ms\n"
+    );
+    stack.succeed(&["fault", "clear", "host1"]);
+    assert_eq!(stack.succeed(&["fault"]), "");
+    assert!(!stack.world.project().join("clocks").exists());
+    eventually("the lines of host1 are new", Duration::from_secs(60), || {
+        age("host1") < 100
+    });
+    // Whoever starts it anew has ended the fault; the broker has a clock, too, and no way to itself.
+    stack.succeed(&["fault", "set", "clock", "broker", "--step", "+1s"]);
+    assert_eq!(stack.succeed(&["fault"]), "clock broker by +1000 ms\n");
     stack.succeed(&["up"]);
     assert_eq!(stack.succeed(&["fault"]), "");
 }

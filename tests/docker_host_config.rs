@@ -22,6 +22,12 @@ fn hosts_monitor_what_the_user_says() {
     let folder = tempfile::tempdir().expect("a folder");
     let own = write_own(folder.path(), 1);
     let own = own.to_str().expect("a path");
+    // A query that the hosts cannot run.
+    let mut document: Value =
+        serde_json::from_slice(&fs::read(own).expect("the configuration")).expect("JSON");
+    document["source"]["schedule"]["unknown"] =
+        serde_json::json!({ "query": "select * from no_such_table;", "interval": 1 });
+    fs::write(own, document.to_string()).expect("a configuration");
     let (images_before, before) = (images(), ids());
 
     let (_, stderr) = stack.succeed(&["up", "--host-config", own]);
@@ -29,6 +35,12 @@ fn hosts_monitor_what_the_user_says() {
         stderr.contains("host1: stopping (the host configuration changed)"),
         "{stderr}"
     );
+    let unknown = "`unknown`: no such table: no_such_table";
+    assert_eq!(stderr.matches(unknown).count(), 1, "{stderr}");
+    let looked_at = stack.succeed(&["-v", "ps"]).1;
+    assert!(looked_at.contains(unknown), "{looked_at}");
+    let document: Value = serde_json::from_str(&stack.succeed(&["--json", "ps"]).0).expect("JSON");
+    assert_eq!(document["host_config_findings"][0]["place"], "unknown");
     let after = ids();
     assert_eq!(
         before[..PLATFORM],

@@ -1,5 +1,5 @@
 //! The Docker engine, through the real binary on a real engine: up, repairs, down, and that nothing is ever left
-//! behind.
+//! behind. Long because there are many ways to begin and to end, and each is gone from its beginning to its end.
 
 #[path = "support/docker.rs"]
 mod docker_support;

@@ -79,9 +79,24 @@ fn this_machine_is_attached_beside_the_hosts() {
     let folder = stack.world.project().join("attached");
     let attached = Attached::start(
         &stack,
-        &["--query", "own=select 'mine' as whose", "--interval", "1"],
+        &[
+            "--query",
+            "own=select 'mine' as whose",
+            "--query",
+            "unknown=select * from no_such_table",
+            "--query",
+            "broken=selct 1",
+            "--interval",
+            "1",
+        ],
     );
     attached.is_attached();
+    attached.has_said("`unknown`: no such table: no_such_table");
+    attached.has_said("`broken`: near \"selct\": syntax error");
+    assert!(
+        !attached.told.text().contains("`own`"),
+        "nothing is wrong with it"
+    );
     let record = stack.succeed(&["--json", "tail", "own", "--from-beginning", "-n", "1"]);
     assert!(record.contains("laptop") && record.contains("mine"), "{record}");
     // Two of them would have one spool.
@@ -230,6 +245,13 @@ fn a_machine_that_gets_the_package_sends_its_lines_over_tls_with_a_password() {
         "{listening}"
     );
     assert_ne!(stack.pid("broker"), broker, "it was told its listener");
+    assert_eq!(stack.service("broker", "external_listener"), *address);
+    assert_eq!(
+        stack.service("console", "external_listener"),
+        serde_json::Value::Null
+    );
+    let shown = stack.succeed(&["ps"]);
+    assert!(shown.contains(&format!(", {address}\n")), "{shown}");
     // It is remembered, and then there is nothing to do.
     assert!(told(&["up"], 0).contains("nothing to do"));
     assert_eq!(stack.succeed(&["users"]).trim(), "laptop");

@@ -4,10 +4,16 @@
 mod support;
 
 use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
 
 use insta::assert_snapshot;
+use rustix::process::Signal;
 use serde_json::Value;
-use support::{FAKE, NativeStack, PLATFORM, SERVICES, UP, World, on_terminal};
+use support::{FAKE, NativeStack, PLATFORM, SERVICES, UP, World, Written, eventually, on_terminal, signal};
+
+/// Far more than a row takes.
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).expect("a JSON document")
@@ -148,6 +154,39 @@ fn a_stack_that_runs_is_seen() {
     assert!(
         screen.contains("SERVICE") && screen.contains("processes"),
         "{screen}"
+    );
+
+    // A joined row that comes while it looks is shown by it, newest first, and counted.
+    let mut looking = world.command(&["--json", "top", "--interval", "200ms"]);
+    let mut looking = looking.stdout(Stdio::piped()).spawn().expect("it starts");
+    let looks = Written::by(looking.stdout.take().expect("its output"));
+    let last = || looks.text().lines().last().map(json);
+    eventually("it looks", LIMIT, || last().is_some());
+    stack.succeed(&["scenario", "bigfile", "--size", "1M"]);
+    let mut seen = Value::Null;
+    eventually("the row is shown", LIMIT, || {
+        seen = last().unwrap_or_default();
+        seen["joined"].as_u64() >= Some(1)
+    });
+    signal(looking.id(), Signal::INT);
+    assert_eq!(looking.wait().expect("it ends").code(), Some(130));
+    let rows = seen["rows"].as_array().expect("a list");
+    assert!(
+        !rows.is_empty() && rows.len() as u64 <= seen["joined"].as_u64().expect("a number"),
+        "{seen}"
+    );
+    assert_eq!(rows[0]["host"], "host2", "{seen}");
+    assert!(
+        rows[0]["proc"]
+            .as_str()
+            .is_some_and(|path| path.ends_with("/head")),
+        "{seen}"
+    );
+    assert!(
+        rows[0]["file"]
+            .as_str()
+            .is_some_and(|path| path.contains("/myfile-")),
+        "{seen}"
     );
 
     // Forty columns: a service is a block, and no word is broken.

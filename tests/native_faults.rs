@@ -1,5 +1,5 @@
 //! What goes wrong on a machine: a full disk, an osqueryd that does not want to end, an impatient user, a user
-//! who is not root, a state folder that vanishes.
+//! who is not root, a state folder that vanishes. Long because each is a mishap of its own, from `up` to what it leaves.
 
 mod support;
 

@@ -204,6 +204,7 @@ fn what_cannot_run_costs_only_itself_and_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut document = default_document();
     document["source"]["schedule"]["hourly"] = json!({ "query": "select * from uptime;" });
+    document["source"]["schedule"]["misspelt"] = json!({ "query": "selct 1;", "interval": 1 });
     document["source"]["packs"] = json!({
         "inv": "inv.conf", "broken": "broken.conf",
         "win": { "platform": "windows", "queries": { "reg": { "query": "select 1;", "interval": 0 } } },
@@ -221,6 +222,7 @@ fn what_cannot_run_costs_only_itself_and_is_named() {
             "`source.packs.broken`: The pack broken cannot be read: it is not JSON",
             "`source.packs.ir.queries.monthly.interval`: Query has invalid interval: monthly: 2592000",
             "`pack_ir_pe`: no such table: process_events",
+            "`misspelt`: near \"selct\": syntax error",
         ] {
             assert_eq!(told.matches(part).count(), 1, "{part}\n{told}");
         }
@@ -242,7 +244,7 @@ fn what_cannot_run_costs_only_itself_and_is_named() {
         || String::from_utf8_lossy(&stack.world.output(&["-v", "ps"]).stderr).contains(told),
     );
     let findings = stack.ps()["host_config_findings"].clone();
-    assert_eq!(findings.as_array().map(Vec::len), Some(3), "{findings:#}");
+    assert_eq!(findings.as_array().map(Vec::len), Some(4), "{findings:#}");
 }
 
 #[test]

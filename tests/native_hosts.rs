@@ -263,6 +263,14 @@ fn an_osqueryd_that_ends_at_once_is_reported() {
         stderr.contains("`/bin/false` ended unasked: exit status 1"),
         "{stderr}"
     );
+    assert!(!stderr.contains("remembered"), "it was typed: {stderr}");
+    stack.assert_nothing_runs();
+    // It is remembered, and the next error says so.
+    let remembered = "hint: `--osqueryd /bin/false` is remembered from the last `up`; `osqdemo up --osqueryd auto` takes it back";
+    let again = stack.world.output(&["up"]);
+    let stderr = String::from_utf8_lossy(&again.stderr);
+    assert_eq!(again.status.code(), Some(13), "{stderr}");
+    assert_eq!(stderr.matches(remembered).count(), 1, "{stderr}");
     stack.assert_nothing_runs();
 
     let output = stack

@@ -1,8 +1,10 @@
-//! The native engine, through the real binary: up, repairs, down, and that nothing is ever left behind.
+//! The native engine, through the real binary: up, repairs, down, and that nothing is ever left behind. Long because
+//! there are many ways to begin and to end, and each is gone from its beginning to its end.
 
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -389,10 +391,21 @@ fn a_long_path_of_the_state_is_no_obstacle() {
             .world
             .command(&arguments)
             .env("OSQDEMO_HOME", &home)
+            // The sockets are then among the temporary files.
+            .env_remove("XDG_RUNTIME_DIR")
             .in_time();
         assert!(output.status.success(), "{}", stack.world.shown(&output));
     };
     run(&UP);
+    let sockets = format!("/tmp/osqdemo-{}", rustix::process::getuid().as_raw());
+    let mode = fs::metadata(&sockets)
+        .expect("the short folder")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
+    let control = |entry: fs::DirEntry| entry.file_name().to_string_lossy().ends_with("-control.sock");
+    let entries = fs::read_dir(&sockets).expect("the short folder").flatten();
+    assert!(entries.into_iter().any(control));
     run(&["wait"]);
     run(&["exec", "host1", "true"]);
     run(&["down", "--volumes"]);
@@ -415,6 +428,41 @@ fn logs_are_followed() {
     });
     signal(follow.id(), Signal::INT);
     assert_eq!(follow.wait().expect("it ends").code(), Some(130));
+
+    // Only the last lines: of each log, and of one that is followed.
+    let mut follow = stack
+        .world
+        .start(("A", "B"), &["logs", "-f", "-n", "1", "supervisor"]);
+    let written = Written::by(follow.stdout.take().expect("its output"));
+    eventually("the last line is shown", Duration::from_secs(20), || {
+        !written.text().is_empty()
+    });
+    signal(stack.pid("ksqldb-server"), Signal::KILL);
+    eventually("the new lines are shown", Duration::from_secs(20), || {
+        written.text().contains("ended unasked")
+    });
+    let before = written.text();
+    let before: Vec<&str> = before
+        .lines()
+        .take_while(|line| !line.contains("ended unasked"))
+        .collect();
+    assert_eq!(before.len(), 1, "{before:?}");
+    signal(follow.id(), Signal::INT);
+    follow.wait().expect("it ends");
+    stack.succeed(&["down"]);
+    let all = stack.succeed(&["logs", "broker"]);
+    let lines: Vec<&str> = all.lines().collect();
+    assert!(lines.len() > 2, "{all}");
+    assert_eq!(
+        stack.succeed(&["logs", "broker", "--tail", "2"]),
+        lines[lines.len() - 2..].join("\n") + "\n"
+    );
+    assert_eq!(stack.succeed(&["logs", "broker", "-n", "0"]), "");
+    let of_all = stack.succeed(&["logs", "-n", "1"]);
+    assert!(
+        (1..=SERVICES.len() + 1).contains(&of_all.lines().count()),
+        "{of_all}"
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The demo from end to end through the real binary, on the native engine: real hosts, the real extension, the
-//! real broker and ksqlDB, and a file that is really written.
+//! real broker and ksqlDB, and a file that is really written. Long because a pass and each
+//! way to fail is gone from `up` to `down`.
 
 mod support;
 
@@ -281,6 +282,7 @@ fn schemas_are_looked_at(stack: &NativeStack) {
 fn broker_and_ksqldb_may_be_killed_while_it_runs() {
     let stack = NativeStack::up();
     for service in ["ksqldb-server", "broker"] {
+        let began = jiff::Timestamp::now().to_string();
         let scenario = start(&stack, &["--json", "scenario", "bigfile", "--size", "16M"]);
         let victim = stack.pid(service);
         eventually("the file is being written", Duration::from_secs(20), || {
@@ -288,7 +290,17 @@ fn broker_and_ksqldb_may_be_killed_while_it_runs() {
         });
         signal(victim, Signal::KILL);
         let output = scenario.wait_with_output().expect("it ends");
-        assert_passed(&stack, &report(&stack, &output), 16 << 20);
+        let report = report(&stack, &output);
+        assert_passed(&stack, &report, 16 << 20);
+        let restarts = report["restarts"].as_array().expect("a list");
+        assert_eq!(restarts.len(), 1, "{report:#}");
+        assert_eq!(restarts[0]["service"], service);
+        assert_eq!(restarts[0]["cause"], "killed by signal 9 (SIGKILL)");
+        assert_eq!(restarts[0]["times"], 1);
+        assert!(
+            restarts[0]["at"].as_str().is_some_and(|at| at > began.as_str()),
+            "{began}: {report:#}"
+        );
         stack.succeed(&["wait"]);
     }
 }

@@ -168,3 +168,56 @@ fn the_folder_for_sockets_is_no_link_and_nobody_elses() {
     );
     assert_eq!(fs::read_dir(&other).expect("the folder").count(), 0);
 }
+
+/// Without a folder of the session's, sockets go into one among the temporary files, where anybody could have been before.
+#[test]
+fn the_folder_for_sockets_among_temporary_files_is_ones_own() {
+    /// A user of this machine that is nobody's, and no other test's.
+    const STRANGER: u32 = 65_002;
+    if !rustix::process::getuid().is_root() {
+        // There is nobody else to be.
+        return;
+    }
+    let world = World::new();
+    fs::set_permissions(world.home(), fs::Permissions::from_mode(0o755)).expect("its mode");
+    program(&world);
+    let home = world.home().join("d".repeat(100));
+    fs::create_dir(&home).expect("a folder");
+    chown(&home, Some(STRANGER), Some(STRANGER)).expect("its owner");
+    let folder = Path::new("/tmp/osqdemo-65002");
+    let _ = fs::remove_file(folder);
+    let _ = fs::remove_dir_all(folder);
+
+    symlink(world.home(), folder).expect("a link");
+    let said = run_as(&world, STRANGER, &home, &FAKE);
+    assert!(said.contains("exit code: 10"), "{said}");
+    assert!(
+        said.contains("error: `/tmp/osqdemo-65002` is a symbolic link, not a folder"),
+        "{said}"
+    );
+    fs::remove_file(folder).expect("the link");
+
+    fs::create_dir(folder).expect("a folder of root's");
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).expect("its mode");
+    let said = run_as(&world, STRANGER, &home, &FAKE);
+    assert!(said.contains("exit code: 10"), "{said}");
+    assert!(
+        said.contains("error: `/tmp/osqdemo-65002` belongs to user `root` (UID 0)"),
+        "{said}"
+    );
+    assert_eq!(fs::read_dir(folder).expect("the folder").count(), 0);
+    fs::remove_dir(folder).expect("it is empty");
+
+    let up = run_as(&world, STRANGER, &home, &FAKE);
+    assert!(up.contains("exit code: 0"), "{up}");
+    let made = fs::metadata(folder).expect("it is made");
+    {
+        use std::os::unix::fs::MetadataExt;
+        assert_eq!((made.uid(), made.mode() & 0o777), (STRANGER, 0o700));
+    }
+    let down = run_as(&world, STRANGER, &home, &["down", "--volumes"]);
+    assert!(down.contains("exit code: 0"), "{down}");
+    let left = fs::read_dir(folder).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "nothing is left in it");
+    let _ = fs::remove_dir(folder);
+}

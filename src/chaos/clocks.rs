@@ -15,8 +15,20 @@ use crate::state::{ProjectFolder, StateError, private_folder};
 
 /// The services as they should be, each but the links with a clock that is its own.
 pub fn give(desired: &[ServiceSpec], folder: &ProjectFolder) -> Vec<ServiceSpec> {
+    give_to(desired, folder, |_| true)
+}
+
+/// The same, where only some of them get one.
+pub fn give_to(
+    desired: &[ServiceSpec],
+    folder: &ProjectFolder,
+    is_meant: impl Fn(&ServiceName) -> bool,
+) -> Vec<ServiceSpec> {
     let mut given = desired.to_vec();
-    for spec in given.iter_mut().filter(|spec| !insertion::is_link(&spec.name)) {
+    for spec in given
+        .iter_mut()
+        .filter(|spec| !insertion::is_link(&spec.name) && is_meant(&spec.name))
+    {
         let clock = file(folder, &spec.name);
         let hash = Sha256::digest(format!("{}\n{}", spec.config_hash, clock.display()));
         spec.config_hash = hash.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -30,10 +42,22 @@ pub fn give(desired: &[ServiceSpec], folder: &ProjectFolder) -> Vec<ServiceSpec>
 /// # Errors
 /// When a file cannot be written.
 pub fn set_right(desired: &[ServiceSpec], folder: &ProjectFolder) -> crate::error::Result<()> {
+    set(desired, folder, |_| 0)
+}
+
+/// Makes every clock wrong by so many milliseconds.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn set(
+    desired: &[ServiceSpec],
+    folder: &ProjectFolder,
+    step_ms: impl Fn(&ServiceName) -> i64,
+) -> crate::error::Result<()> {
     private_folder(&folder.clocks())?;
     for spec in desired {
         if let Some(clock) = &spec.clock {
-            osqdemo_clock::step(clock, 0).map_err(|source| ChaosError::Clock {
+            osqdemo_clock::step(clock, step_ms(&spec.name)).map_err(|source| ChaosError::Clock {
                 service: spec.name.clone(),
                 source,
             })?;

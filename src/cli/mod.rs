@@ -28,7 +28,7 @@ pub use chaos::ChaosArgs;
 pub use config::{ConfigCommand, ConfigSchemaArgs, ConfigShowArgs};
 pub use data::{GroupsArgs, KsqlArgs, TailArgs, TopArgs, TopicsArgs};
 pub(crate) use examples::handed_down;
-pub use fault::{ClearFaultArgs, FaultArgs, FaultCommand, SetFaultArgs};
+pub use fault::{ClearFaultArgs, FaultArgs, FaultCommand, SetFaultArgs, Step};
 pub use host_package::HostPackageArgs;
 pub use images::{ImageFileArgs, ImagesArgs, ImagesCommand, LockArgs, PullArgs};
 pub use project::{

@@ -34,6 +34,9 @@ pub struct LogsArgs {
     /// Go on with new lines as they are written.
     #[arg(short, long)]
     pub follow: bool,
+    /// Only the last lines of each log, this many.
+    #[arg(short = 'n', long, value_name = "N")]
+    pub tail: Option<u64>,
     /// Only these services; `supervisor` is the log of the process that looks after them.
     #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,

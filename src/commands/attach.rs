@@ -19,6 +19,7 @@ use self::folder::AttachFolder;
 use self::machine::{Ended, Machine};
 use crate::cli::AttachArgs;
 use crate::commands::project::Project;
+use crate::commands::up::tell_findings;
 use crate::commands::{Context, endpoints};
 use crate::engine::OsquerydChoice;
 use crate::engine::native::programs::{Osqueryd, Programs};
@@ -69,6 +70,10 @@ pub(super) async fn run(context: Context, arguments: AttachArgs) -> Result<()> {
     );
     let configuration = schedule::with_queries(&configuration, queries, arguments.interval)?;
     let programs = Programs::find(&OsquerydChoice::parse(&arguments.osqueryd))?;
+    tell_findings(
+        &context.reporter,
+        &schedule::findings(&configuration, &programs).await?,
+    );
     let folder = AttachFolder::take(&project.folder).await?;
     let spec = folder.furnish(&name, &programs, &configuration)?;
     let mut machine = Machine::start(&project.folder, &programs, &folder, &spec)?;

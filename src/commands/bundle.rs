@@ -20,12 +20,14 @@ use crate::bundle::{Bundle, Missing};
 use crate::cli::BundleArgs;
 use crate::commands::Context;
 use crate::commands::project::Project;
+use crate::commands::ps::NoProject;
 use crate::error::{Diagnose, Result};
 use crate::events::{Detail, SCHEMA_VERSION};
 use crate::exit_code::ExitCode;
 use crate::plan::Observed;
 use crate::report::duration;
-use crate::settings::BundleSettings;
+use crate::settings::{BundleSettings, Source};
+use crate::state::ProjectFolder;
 
 /// How long one piece may take: a daemon or a broker that hangs is a reason for a report.
 const PIECE_LIMIT: Duration = Duration::from_secs(20);
@@ -50,6 +52,7 @@ impl Diagnose for NotWritable {
 
 /// Fails when the file cannot be written.
 pub(super) async fn run(context: Context, arguments: BundleArgs) -> Result<()> {
+    check_named(&context).await?;
     let BundleSettings { output, lock_file } = BundleSettings::resolve(arguments, &context.settings);
     let path = output.unwrap_or_else(|| default_path(&context));
     let missing = write(&context, &path, &lock_file).await?;
@@ -62,6 +65,23 @@ pub(super) async fn run(context: Context, arguments: BundleArgs) -> Result<()> {
     let names: Vec<&String> = missing.iter().map(|missing| &missing.name).collect();
     let document = json!({ "schema_version": SCHEMA_VERSION, "file": path, "missing": names });
     context.reporter.data(&document, || path.display().to_string())
+}
+
+/// Fails when the user names a project that is not there. Where none is named and none is there, it is about the machine:
+/// why there is none may be what is to be reported.
+async fn check_named(context: &Context) -> Result<()> {
+    let folder = ProjectFolder::new(&context.settings.home, &context.settings.project.value);
+    if context.settings.project.source == Source::Default || folder.is_project() {
+        return Ok(());
+    }
+    // Who cannot be asked is a reason for a report, too.
+    let Ok(project) = Project::open(context) else {
+        return Ok(());
+    };
+    match project.engine.observe().await {
+        Ok(seen) if seen.services.is_empty() && !seen.is_running() => Err(NoProject::of(&folder).into()),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Writes the file. Returns what is missing in it. `lock` is the lock file of the images.

@@ -127,9 +127,18 @@ fn address(project: &Project, observed: &Observed, role: Role) -> std::result::R
             project: project.folder.project.clone(),
         });
     }
-    let service = project.stack.first(role).ok_or_else(|| CommandError::NoRole {
-        stack: project.stack_name(),
-        role,
+    let service = project.stack.first(role).ok_or_else(|| {
+        let mut left_out = project.stack.left_out.iter();
+        match left_out.find(|service| service.role == role) {
+            // Another Kafka is in its place then.
+            Some(service) if project.stack.kafka.is_none() => CommandError::LeftOut {
+                service: service.name.clone(),
+            },
+            _ => CommandError::NoRole {
+                stack: project.stack_name(),
+                role,
+            },
+        }
     })?;
     address_of(observed, &service.name)
 }

@@ -15,7 +15,7 @@ use self::error::FaultError;
 use self::record::{Record, SetFault};
 use crate::chaos::fault::{FaultKind, Part, Target, Way, targets};
 use crate::chaos::processes::{self, Mark};
-use crate::cli::{ClearFaultArgs, FaultArgs, FaultCommand, SetFaultArgs};
+use crate::cli::{ClearFaultArgs, FaultArgs, FaultCommand, SetFaultArgs, Step};
 use crate::commands::project::Project;
 use crate::commands::{CommandError, Context};
 use crate::error::Result;
@@ -23,10 +23,24 @@ use crate::events::{Note, SCHEMA_VERSION};
 use crate::link::{LONGEST_DELAY, insertion};
 use crate::plan::{Observed, ServiceState};
 use crate::process::ProcessId;
+use crate::stack::ServiceName;
 use crate::state::ProjectLock;
 
 /// How much later everything arrives on a slow way, unless the user says otherwise.
 const USUAL_DELAY: Duration = Duration::from_millis(200);
+
+/// How far a clock is wrong, unless the user says otherwise.
+const USUAL_STEP: Step = Step(5 * 60 * 1000);
+
+/// The faults that are set on a project, as far as can be told.
+pub(super) async fn shown(project: &Project, observed: &Observed) -> Vec<String> {
+    let Ok(record) = Record::read(&project.folder) else {
+        return Vec::new();
+    };
+    let in_force = in_force(project, observed, record.clone(), |_| true).await;
+    let in_force = in_force.unwrap_or(record);
+    in_force.faults.iter().map(SetFault::to_string).collect()
+}
 
 /// Fails when the project does not run, or what is asked for cannot be done.
 pub(super) async fn run(context: Context, arguments: FaultArgs) -> Result<()> {
@@ -61,18 +75,23 @@ async fn in_force(
     is_asked: impl Fn(&SetFault) -> bool,
 ) -> Result<Record> {
     let mut left = Record::default();
-    for fault in record.faults {
-        if !is_asked(&fault) || is_in_force(project, observed, &fault).await? {
-            left.faults.push(fault);
+    for fault in &record.faults {
+        if !is_asked(fault) || is_in_force(project, observed, fault, &record).await? {
+            left.faults.push(fault.clone());
         }
     }
     Ok(left)
 }
 
 /// Who ended a stopped part, or let it go on, has ended its fault. Whether a network is cut only `clear` finds out.
-async fn is_in_force(project: &Project, observed: &Observed, fault: &SetFault) -> Result<bool> {
+async fn is_in_force(
+    project: &Project,
+    observed: &Observed,
+    fault: &SetFault,
+    record: &Record,
+) -> Result<bool> {
     if ways::is_one(project, fault.kind) {
-        return Box::pin(ways::is_in_force(project, observed, fault)).await;
+        return Box::pin(ways::is_in_force(project, observed, fault, record)).await;
     }
     let is_stopped = || {
         found(project, observed, &fault.target)
@@ -83,7 +102,13 @@ async fn is_in_force(project: &Project, observed: &Observed, fault: &SetFault) -
 
 async fn set(context: &Context, project: &Project, observed: &Observed, typed: &SetFaultArgs) -> Result<()> {
     let kind = match typed.kind.parse::<FaultKind>() {
-        Ok(kind @ (FaultKind::Stop | FaultKind::Partition | FaultKind::Slow | FaultKind::Kill)) => kind,
+        Ok(
+            kind @ (FaultKind::Stop
+            | FaultKind::Partition
+            | FaultKind::Slow
+            | FaultKind::Clock
+            | FaultKind::Kill),
+        ) => kind,
         _ => {
             return Err(FaultError::UnknownKind {
                 text: typed.kind.clone(),
@@ -93,32 +118,41 @@ async fn set(context: &Context, project: &Project, observed: &Observed, typed: &
     };
     let target = target(project, &typed.target)?;
     let way = way(kind, typed)?;
+    let step_ms = step(kind, typed)?;
     if matches!(kind, FaultKind::Partition | FaultKind::Slow) && target.part != Part::Whole {
         return Err(FaultError::PartOfNetwork { target }.into());
     }
-    if kind == FaultKind::Slow && !ways::is_one(project, kind) {
+    if kind == FaultKind::Clock && target.part != Part::Whole {
+        return Err(FaultError::PartOfClock { target }.into());
+    }
+    if matches!(kind, FaultKind::Slow | FaultKind::Clock) && !ways::is_one(project, kind) {
         let engine = project.kind;
-        return Err(FaultError::NoNetwork { kind, engine }.into());
+        return Err(FaultError::NotOn { kind, engine }.into());
     }
     let _lock = ProjectLock::take(&project.folder, "fault")?;
     // On record first: what was begun can be ended, whatever becomes of this process.
     let mut record = recorded(project).await?;
+    let fault = SetFault {
+        kind,
+        target: target.clone(),
+        since_ms: Timestamp::now().as_millisecond(),
+        way,
+        step_ms,
+    };
     if kind != FaultKind::Kill {
-        record.put(SetFault {
-            kind,
-            target: target.clone(),
-            since_ms: Timestamp::now().as_millisecond(),
-            way,
-        });
+        record.put(fault.clone());
         record.write(&project.folder)?;
     }
+    let anew = [target.service.clone()];
     let done = match kind {
-        kind if ways::is_one(project, kind) => Box::pin(ways::make_so(context, project, &record)).await,
+        kind if ways::is_one(project, kind) => {
+            Box::pin(ways::make_so(context, project, &record, &anew)).await
+        }
         FaultKind::Partition => match project.engine.network() {
             Some(network) => network.cut_off(&target.service).await,
             None => {
                 let engine = project.kind;
-                Err(FaultError::NoNetwork { kind, engine }.into())
+                Err(FaultError::NotOn { kind, engine }.into())
             }
         },
         _ => found(project, observed, &target).map(|processes| {
@@ -138,17 +172,14 @@ async fn set(context: &Context, project: &Project, observed: &Observed, typed: &
         if ways::is_one(project, kind) && !context.shutdown.token().is_cancelled() {
             // Its cause first: to undo whatever was begun of it takes a while, and may fail as well.
             context.reporter.failure(&failure);
-            if let Err(left) = Box::pin(ways::make_so(context, project, &record)).await {
+            if let Err(left) = Box::pin(ways::make_so(context, project, &record, &anew)).await {
                 context.reporter.failure(&left);
             }
         }
         return Err(failure);
     }
     context.reporter.emit(Note::FaultSet {
-        fault: match way {
-            Some(way) => format!("{kind} {target} {way}"),
-            None => format!("{kind} {target}"),
-        },
+        fault: fault.to_string(),
         target: (kind != FaultKind::Kill).then(|| target.to_string()),
     });
     let document = json!({ "schema_version": SCHEMA_VERSION, "set": { "kind": kind, "target": target } });
@@ -205,7 +236,8 @@ async fn clear(
     // One that was interrupted may have left a link.
     if !of_ways.is_empty() || observed.services.keys().any(insertion::is_link) {
         record.faults.retain(|other| !of_ways.contains(&other));
-        Box::pin(ways::make_so(context, project, &record)).await?;
+        let anew: Vec<ServiceName> = of_ways.iter().map(|fault| fault.target.service.clone()).collect();
+        Box::pin(ways::make_so(context, project, &record, &anew)).await?;
         record.write(&project.folder)?;
     }
     let cleared: Vec<String> = meant.iter().map(SetFault::to_string).collect();
@@ -243,6 +275,15 @@ fn way(kind: FaultKind, typed: &SetFaultArgs) -> Result<Option<Way>> {
         delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
         loss_percent: typed.loss.unwrap_or_default(),
     }))
+}
+
+/// How far the clock is to be wrong, where that is the fault.
+fn step(kind: FaultKind, typed: &SetFaultArgs) -> std::result::Result<Option<i64>, FaultError> {
+    match (kind, typed.step) {
+        (FaultKind::Clock, step) => Ok(Some(step.unwrap_or(USUAL_STEP).0)),
+        (_, None) => Ok(None),
+        (_, Some(_)) => Err(FaultError::NotClock),
+    }
 }
 
 /// What a text means, on this stack.

@@ -10,7 +10,7 @@ use crate::cli::LogsArgs;
 use crate::commands::Context;
 use crate::commands::project::Project;
 use crate::commands::ps::NoProject;
-use crate::engine::{Engine, Follow};
+use crate::engine::{Engine, Follow, LogReading};
 use crate::error::{Diagnose, Result};
 use crate::events::SCHEMA_VERSION;
 use crate::exit_code::ExitCode;
@@ -66,20 +66,33 @@ pub(super) async fn run(context: Context, arguments: LogsArgs) -> Result<()> {
         partial: Vec::new(),
     });
     if arguments.follow {
-        return follow(&context, &project.engine, logs).await;
+        return follow(&context, &project.engine, logs, arguments.tail).await;
     }
+    let reading = LogReading {
+        follow: Follow::No,
+        last: arguments.tail,
+    };
     for log in logs {
-        log.show_all(&context, &*project.engine, Follow::No).await?;
+        log.show_all(&context, &*project.engine, reading).await?;
     }
     Ok(())
 }
 
 /// Shows all logs at the same time, until the user ends it.
-async fn follow(context: &Context, engine: &Arc<dyn Engine>, logs: impl Iterator<Item = Log>) -> Result<()> {
+async fn follow(
+    context: &Context,
+    engine: &Arc<dyn Engine>,
+    logs: impl Iterator<Item = Log>,
+    last: Option<u64>,
+) -> Result<()> {
+    let reading = LogReading {
+        follow: Follow::Yes,
+        last,
+    };
     let mut tasks = JoinSet::new();
     for log in logs {
         let (context, engine) = (context.clone(), Arc::clone(engine));
-        tasks.spawn(async move { log.show_all(&context, &*engine, Follow::Yes).await });
+        tasks.spawn(async move { log.show_all(&context, &*engine, reading).await });
     }
     loop {
         tokio::select! {
@@ -101,10 +114,10 @@ struct Log {
 }
 
 impl Log {
-    async fn show_all(mut self, context: &Context, engine: &dyn Engine, follow: Follow) -> Result<()> {
+    async fn show_all(mut self, context: &Context, engine: &dyn Engine, reading: LogReading) -> Result<()> {
         let service = self.service.clone();
         let (pieces, mut arriving) = mpsc::channel(WAITING);
-        let reading = engine.log(&service, follow, pieces);
+        let reading = engine.log(&service, reading, pieces);
         let showing = async {
             while let Some(piece) = arriving.recv().await {
                 self.show_new(context, &piece)?;

@@ -77,6 +77,12 @@ pub enum CommandError {
         /// What is needed.
         role: Role,
     },
+    /// The service that the verb needs is left out of the stack.
+    #[error("service `{service}` is left out")]
+    LeftOut {
+        /// The service.
+        service: ServiceName,
+    },
     /// The service that the verb needs is not running.
     #[error("{service} is not running")]
     ServiceNotRunning {
@@ -102,6 +108,7 @@ impl Diagnose for CommandError {
         match self {
             Self::NotRunning { .. }
             | Self::NoRole { .. }
+            | Self::LeftOut { .. }
             | Self::ServiceNotRunning { .. }
             | Self::ServicePaused { .. } => ExitCode::NotRunning,
             Self::Unavailable { .. } => ExitCode::Usage,
@@ -118,6 +125,7 @@ impl Diagnose for CommandError {
             } => vec!["name a Kafka that is already there with `osqdemo up --kafka HOST:PORT`".to_owned()],
             Self::ServicePaused { .. } => vec!["`osqdemo up` lets it go on".to_owned()],
             Self::NoRole { .. } => vec!["stack `lite` has all that the demo takes".to_owned()],
+            Self::LeftOut { .. } => vec!["`osqdemo up --without none` brings it back".to_owned()],
             Self::Unavailable { .. } => Vec::new(),
         }
     }

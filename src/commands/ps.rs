@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::commands::Context;
 use crate::commands::down::{seen, whatever_it_remembers};
 use crate::commands::project::Project;
+use crate::commands::{Context, fault};
 use crate::error::{Diagnose, Result};
 use crate::events::{Detail, SCHEMA_VERSION, Warning};
 use crate::exit_code::ExitCode;
@@ -103,10 +103,20 @@ pub(super) async fn run(context: Context) -> Result<()> {
             .emit(Detail::HostConfigFinding { place, message });
     }
     tell_host_lines(&context, &project, &observed).await;
-    let document = document(&project, &observed);
+    let faults = match observed.is_running() {
+        true => Box::pin(fault::shown(&project, &observed)).await,
+        false => Vec::new(),
+    };
+    for fault in &faults {
+        context
+            .reporter
+            .emit(Warning::FaultInForce { fault: fault.clone() });
+    }
+    let mut document = document(&project, &observed);
+    document["faults"] = json!(faults);
     context.reporter.data(&document, || {
         let rows: Vec<Vec<String>> = shown(&project)
-            .map(|(service, absent)| as_row(service, absent, &observed))
+            .map(|(service, absent)| as_row(service, absent, &observed, external_listener(&project, service)))
             .collect();
         let headers = ["SERVICE", "STATE", "UPTIME", "RESTARTS", "PID", "ADDRESS"];
         table(&headers, &rows, output_width())
@@ -151,7 +161,7 @@ fn last_counts(log: &str) -> Option<BTreeMap<String, u64>> {
 /// The document of the verb.
 pub(super) fn document(project: &Project, observed: &Observed) -> Value {
     let services: Vec<Value> = shown(project)
-        .map(|(service, absent)| as_json(service, absent, observed))
+        .map(|(service, absent)| as_json(service, absent, observed, external_listener(project, service)))
         .collect();
     json!({
         "schema_version": SCHEMA_VERSION,
@@ -203,7 +213,7 @@ fn shown(project: &Project) -> impl Iterator<Item = (&Service, Absent<'_>)> {
     }))
 }
 
-fn as_row(service: &Service, absent: Absent<'_>, observed: &Observed) -> Vec<String> {
+fn as_row(service: &Service, absent: Absent<'_>, observed: &Observed, external: Option<&str>) -> Vec<String> {
     let seen = observed.services.get(&service.name);
     let is_running = seen.is_some_and(|seen| matches!(seen.state, ServiceState::Running { .. }));
     vec![
@@ -217,11 +227,11 @@ fn as_row(service: &Service, absent: Absent<'_>, observed: &Observed) -> Vec<Str
             .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
         seen.filter(|_| is_running)
             .and_then(|seen| address(service, seen))
-            .unwrap_or_else(|| "-".to_owned()),
+            .map_or_else(|| "-".to_owned(), |address| with_external(address, external)),
     ]
 }
 
-fn as_json(service: &Service, absent: Absent<'_>, observed: &Observed) -> Value {
+fn as_json(service: &Service, absent: Absent<'_>, observed: &Observed, external: Option<&str>) -> Value {
     let seen = observed.services.get(&service.name);
     let is_running = seen.is_some_and(|seen| matches!(seen.state, ServiceState::Running { .. }));
     json!({
@@ -240,7 +250,21 @@ fn as_json(service: &Service, absent: Absent<'_>, observed: &Observed) -> Value 
         "uptime_ms": seen.filter(|_| is_running).map(|seen| uptime(seen).as_millis() as u64),
         "restarts": restarts(seen, observed),
         "address": seen.filter(|_| is_running).and_then(|seen| address(service, seen)),
+        "external_listener": external.filter(|_| is_running),
     })
+}
+
+/// Where the broker listens for other machines.
+fn external_listener<'a>(project: &'a Project, service: &Service) -> Option<&'a str> {
+    let listen = project.remembered.listen.as_deref();
+    listen.filter(|_| service.role == Role::Broker)
+}
+
+fn with_external(address: String, external: Option<&str>) -> String {
+    match external {
+        Some(external) => format!("{address}, {external}"),
+        None => address,
+    }
 }
 
 /// How often it was started again, where that is on record.

@@ -16,10 +16,10 @@ use crate::report::output_size::output_width;
 use crate::report::report_file::ReportFile;
 use crate::report::scenario_text::scenario_text;
 use crate::report::table::table;
-use crate::scenario::SCENARIOS;
 use crate::scenario::bigfile::{self, Bigfile, Finished};
 use crate::scenario::error::ScenarioError;
 use crate::scenario::observation::{OPEN_FILES, PROCESSES};
+use crate::scenario::{SCENARIOS, restarts};
 use crate::settings::{ScenarioSettings, Setting};
 use crate::stack::{Endpoints, Role, Service, ServiceName, Stack};
 use crate::state::{AtWork, ProjectFolder, ScenarioTurn};
@@ -75,14 +75,19 @@ pub(super) async fn run_bigfile(context: Context, settings: ScenarioSettings) ->
         .collect::<std::result::Result<Vec<_>, _>>()?;
     let endpoints = endpoints(&context, &project.folder).await?;
     let hosts = ProjectHosts::of(&project);
+    let before = project.engine.observe().await?;
     let turn = begin(&context, &project.folder, &hosts, &bigfile).await?;
     let is_published = settings.publish || has_own_broker(&project.stack);
     let publisher = is_published
         .then(|| publisher(&context, &endpoints))
         .transpose()?;
     let running = bigfile::run(&bigfile, &endpoints, &hosts, &context.reporter, &context.shutdown);
-    let Finished { report, failure } = Box::pin(running).await;
+    let Finished { mut report, failure } = Box::pin(running).await;
     drop(turn);
+    // What cannot be seen any more is no reason to have no report.
+    if let Ok(after) = project.engine.observe().await {
+        report.restarts = restarts::between(&before, &after);
+    }
     context.reporter.part();
     if let Some(publisher) = publisher
         && let Err(error) = publisher.finish(&report).await

@@ -16,7 +16,7 @@ use crate::commands::project::Project;
 use crate::commands::{CommandError, Context, endpoints};
 use crate::error::{Failure, Result};
 use crate::events::SCHEMA_VERSION;
-use crate::kafka::{GroupLag, lags, list_topics};
+use crate::kafka::{GroupLag, TopicSummary, lags, list_topics};
 use crate::ksqldb::rows::Item;
 use crate::ksqldb::session::Session;
 use crate::ksqldb::{Client, shipped};
@@ -66,6 +66,7 @@ pub(super) struct ServiceLine {
 #[derive(Debug, Serialize)]
 pub(super) struct TopicRate {
     pub(super) topic: String,
+    /// As `topics` counts them: those that are kept.
     pub(super) records: u64,
     /// Records a second since the look before; nothing at the first one.
     pub(super) per_second: Option<f64>,
@@ -136,7 +137,7 @@ async fn follow_rows(client: Client, rows: mpsc::Sender<JoinedRow>) {
 /// What is remembered from look to look.
 struct Watch {
     project: Project,
-    before: Option<(Instant, BTreeMap<String, u64>)>,
+    rates: Rates,
     joined: u64,
     rows: VecDeque<JoinedRow>,
 }
@@ -145,7 +146,7 @@ impl Watch {
     fn new(project: Project) -> Self {
         Self {
             project,
-            before: None,
+            rates: Rates::default(),
             joined: 0,
             rows: VecDeque::new(),
         }
@@ -170,7 +171,7 @@ impl Watch {
         match endpoints::cluster(&self.project, &observed) {
             Ok(broker) => {
                 match list_topics(&broker).await {
-                    Ok(found) => topics = self.rates(found.into_iter().map(|topic| (topic.name, topic.end))),
+                    Ok(found) => topics = self.rates.of(found, Instant::now()),
                     Err(error) => trouble.push(error.to_string()),
                 }
                 match lags(&broker).await {
@@ -211,22 +212,54 @@ impl Watch {
         });
         services.collect()
     }
+}
 
+/// How fast topics grow from look to look.
+#[derive(Default)]
+struct Rates {
+    /// When was looked before, and where the topics ended.
+    before: Option<(Instant, BTreeMap<String, u64>)>,
+}
+
+impl Rates {
     /// The topics of the pipeline with how fast they grow; the broker's own are left out.
-    fn rates(&mut self, ends: impl Iterator<Item = (String, u64)>) -> Vec<TopicRate> {
-        let now = Instant::now();
-        let ends: BTreeMap<String, u64> = ends.filter(|(topic, _)| !topic.starts_with('_')).collect();
-        let before = self.before.replace((now, ends.clone()));
-        let rates = ends.into_iter().map(|(topic, records)| TopicRate {
+    fn of(&mut self, topics: Vec<TopicSummary>, now: Instant) -> Vec<TopicRate> {
+        let shown = topics.iter().filter(|topic| !topic.name.starts_with('_'));
+        let ends = shown.clone().map(|topic| (topic.name.clone(), topic.end));
+        let before = self.before.replace((now, ends.collect()));
+        let rates = shown.map(|topic| TopicRate {
             per_second: before.as_ref().map(|(at, ends)| {
-                let more = records.saturating_sub(ends.get(&topic).copied().unwrap_or(0));
+                let more = topic
+                    .end
+                    .saturating_sub(ends.get(&topic.name).copied().unwrap_or(0));
                 #[expect(clippy::cast_precision_loss, reason = "one digit behind the point is shown")]
                 let more = more as f64;
                 more / now.duration_since(*at).as_secs_f64().max(0.001)
             }),
-            topic,
-            records,
+            topic: topic.name.clone(),
+            records: topic.records,
         });
         rates.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_counted_and_what_comes_is_the_rate() {
+        let topic = |records, end| TopicSummary {
+            name: "processes".to_owned(),
+            partitions: 1,
+            records,
+            end,
+        };
+        let (mut rates, began) = (Rates::default(), Instant::now());
+        let first = rates.of(vec![topic(10, 10)], began);
+        assert_eq!((first[0].records, first[0].per_second), (10, None));
+        // Retention takes away more than comes.
+        let second = rates.of(vec![topic(4, 30)], began + Duration::from_secs(2));
+        assert_eq!((second[0].records, second[0].per_second), (4, Some(10.0)));
     }
 }

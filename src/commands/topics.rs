@@ -33,7 +33,7 @@ pub(super) async fn run(context: Context, arguments: &TopicsArgs) -> Result<()> 
                 ]
             })
             .collect();
-        table(&["TOPIC", "PARTITIONS", "RECORDS"], &rows, output_width())
+        table(&["TOPIC", "PARTITIONS", "RECORDS KEPT"], &rows, output_width())
     })
 }
 
@@ -46,7 +46,7 @@ async fn details(context: Context) -> Result<()> {
     let document = json!({ "schema_version": SCHEMA_VERSION, "topics": topics });
     context.reporter.data(&document, || {
         let rows: Vec<Vec<String>> = topics.iter().map(row).collect();
-        let headers = ["TOPIC", "PARTITIONS", "RECORDS", "SIZE", "RECORDS/S"];
+        let headers = ["TOPIC", "PARTITIONS", "RECORDS KEPT", "SIZE", "RECORDS/S"];
         table(&headers, &rows, output_width())
     })
 }

@@ -17,13 +17,16 @@ use crate::cli::UpArgs;
 use crate::commands::Context;
 use crate::commands::project::{HostConfigChoice, Project, Request, Resolved};
 use crate::engine::OsquerydChoice;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::events::Warning;
 use crate::execute::{Execution, ExecutionSettings};
+use crate::exit_code::ExitCode;
 use crate::listener::ListenerFolder;
 use crate::plan::Plan;
 use crate::settings::{OnFailure, ProgramSource, RunSettings, Setting, Source, UpSettings};
 use crate::state::{ProjectFolder, ProjectLock};
+
+pub use preparation::tell_findings;
 
 /// How often `up` begins, when ports are taken by others after it has chosen them.
 const ATTEMPTS: u32 = 3;
@@ -134,7 +137,7 @@ impl<'a> Up<'a> {
     }
 
     async fn attempt(&self, number: u32) -> Result<Attempt> {
-        let prepared = self.prepare().await?;
+        let prepared = self.prepare().await.map_err(|failure| self.recalling(failure))?;
         self.tell_plan(&prepared);
         let began = Instant::now();
         let execution = self.execution(&prepared.resolved);
@@ -145,6 +148,17 @@ impl<'a> Up<'a> {
             }
             Err(failure) => self.undo(&execution, &prepared, failure, number).await,
         }
+    }
+
+    /// A failure that may be due to what is only remembered says so.
+    fn recalling(&self, failure: Failure) -> Failure {
+        let failed = match failure.diagnosis().exit_code() {
+            ExitCode::Interrupted | ExitCode::Terminated => return failure,
+            _ => failure.diagnosis().service(),
+        };
+        let role = failed.and_then(|name| self.project.stack.service(name.as_str()));
+        let role = role.map(|service| service.role);
+        failure.with_hints(self.request.settings.hints_of_remembered(role))
     }
 
     /// Carries out the plan; the statements go in as soon as ksqlDB is healthy. Returns how many of them made something

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::interval;
 
-use crate::engine::Follow;
+use crate::engine::{Follow, LogReading};
 use crate::state::StateError;
 
 /// How often a followed log is looked at.
@@ -23,10 +23,13 @@ const WINDOW: u64 = 64 * 1024;
 /// Sends what is in the file; with [`Follow::Yes`] also what is written later, until nobody listens any more.
 pub(super) async fn send(
     path: &Path,
-    follow: Follow,
+    LogReading { follow, last }: LogReading,
     pieces: mpsc::Sender<Vec<u8>>,
 ) -> Result<(), StateError> {
-    let mut position = 0;
+    let mut position = match last {
+        Some(lines) => begin_of_last(path, lines).map_err(|error| StateError::io("read", path, error))?,
+        None => 0,
+    };
     let mut look = interval(LOOK);
     loop {
         let bytes = read(path, &mut position).map_err(|error| StateError::io("read", path, error))?;
@@ -43,6 +46,39 @@ pub(super) async fn send(
             }
         }
     }
+}
+
+/// Where the last `lines` lines begin. A last line that has no end yet is one.
+fn begin_of_last(path: &Path, lines: u64) -> io::Result<u64> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let size = file.metadata()?.len();
+    if lines == 0 {
+        return Ok(size);
+    }
+    let (mut end, mut ends_seen) = (size, 0);
+    while end > 0 {
+        let begin = end.saturating_sub(CHUNK);
+        file.seek(SeekFrom::Start(begin))?;
+        let mut bytes = Vec::new();
+        (&file).take(end - begin).read_to_end(&mut bytes)?;
+        let mut after = begin + bytes.len() as u64;
+        for byte in bytes.iter().rev() {
+            // The end of the last line does not begin another one.
+            if *byte == b'\n' && after < size {
+                ends_seen += 1;
+                if ends_seen == lines {
+                    return Ok(after);
+                }
+            }
+            after -= 1;
+        }
+        end = begin;
+    }
+    Ok(0)
 }
 
 fn read(path: &Path, position: &mut u64) -> io::Result<Vec<u8>> {
@@ -98,6 +134,33 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_last_lines_begin_where_their_number_says() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.log");
+        assert_eq!(begin_of_last(&path, 3).expect("no file"), 0);
+        let long = "x".repeat(usize::try_from(CHUNK).expect("a size"));
+        for text in [
+            String::new(),
+            "a\nb\nc\n".to_owned(),
+            "a\n\nc".to_owned(),
+            format!("a\n{long}\n{long}\n"),
+        ] {
+            std::fs::write(&path, &text).expect("a file");
+            let lines: Vec<&str> = text.split_inclusive('\n').collect();
+            for wanted in 0..5 {
+                let begin = begin_of_last(&path, wanted).expect("a file");
+                let left = usize::try_from(wanted).expect("few").min(lines.len());
+                let expected = lines[lines.len() - left..].concat();
+                assert_eq!(
+                    text[usize::try_from(begin).expect("a size")..],
+                    expected,
+                    "{wanted}"
+                );
+            }
+        }
+    }
 
     proptest! {
         #[test]

@@ -92,11 +92,11 @@ pub trait Engine: Send + Sync {
     fn remove_data(&self) -> Answer<'_, ()>;
 
     /// Sends what a service wrote, oldest first, in pieces of any size, also of an earlier run. Returns at its
-    /// end; with [`Follow::Yes`] only once nobody listens any more.
+    /// end; where it follows, only once nobody listens any more.
     fn log<'a>(
         &'a self,
         service: &'a ServiceName,
-        follow: Follow,
+        reading: LogReading,
         pieces: mpsc::Sender<Vec<u8>>,
     ) -> Answer<'a, ()>;
 
@@ -134,6 +134,23 @@ pub trait Network: Send + Sync {
 
 /// Takes the latest news of something that takes long.
 pub type News = dyn Fn(StepNews) + Send + Sync;
+
+/// How a log is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogReading {
+    /// Whether to wait for more.
+    pub follow: Follow,
+    /// How many of the last lines that are there; without a number, all of them.
+    pub last: Option<u64>,
+}
+
+impl LogReading {
+    /// All that is there.
+    pub const ALL: Self = Self {
+        follow: Follow::No,
+        last: None,
+    };
+}
 
 /// Whether to wait for more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

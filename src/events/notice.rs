@@ -1,5 +1,6 @@
 //! What is worth telling besides the steps: notes, warnings, and details that only `--verbose` shows. Nothing but data, a
-//! variant for each: all of them in one place, so that a new one is not the second of its kind.
+//! variant for each: all of them in one place, so that a new one is not the second of its kind. Long because it is a
+//! list: what can be told, each with what is told of it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -539,6 +540,11 @@ pub enum Warning {
     NoBrowser {
         /// Why not.
         reason: String,
+    },
+    /// A fault is set by hand.
+    FaultInForce {
+        /// Its sort, what it is done to, and how.
+        fault: String,
     },
     /// Something failed that the command does not fail for.
     Trouble {

@@ -88,6 +88,16 @@ impl Diagnose for HealthError {
         }
     }
 
+    fn service(&self) -> Option<&ServiceName> {
+        match self {
+            Self::Ended { service, .. }
+            | Self::Paused { service }
+            | Self::Gone { service }
+            | Self::Hopeless { service, .. }
+            | Self::NotInTime { service, .. } => Some(service),
+        }
+    }
+
     fn details(&self) -> Vec<String> {
         let with_log = |mut lines: Vec<String>, service: &ServiceName, log: &[String]| {
             if log.is_empty() {

@@ -16,6 +16,7 @@ use super::statement::{Position, Script, Statement, position_in_message, without
 use crate::error::Diagnose;
 use crate::events::{Ending, Event, Listener, Outcome, Place, Step, Warning};
 use crate::exit_code::ExitCode;
+use crate::state::Submitted;
 use crate::waiting::{UNFELT, telling_when_felt};
 
 /// A file of statements.
@@ -186,7 +187,7 @@ impl Rejection {
 }
 
 /// Submits the statements of `files` in order. Tells each one's fate as a step; what exists already is left
-/// as it is and is no error.
+/// as it is and is no error. What was made goes on record in `submitted`, which tells the project's own from others'.
 ///
 /// # Errors
 /// At the first statement that is refused or not answered; nothing after it is submitted. Everything is
@@ -194,10 +195,12 @@ impl Rejection {
 pub async fn submit(
     client: &Client,
     files: &[StatementFile],
+    submitted: &mut Submitted,
     listener: &dyn Listener,
     cancel: &CancellationToken,
 ) -> Result<Submission, DdlError> {
     let planned = plan(files)?;
+    let mut made = Vec::new();
     let mut submission = Submission::default();
     let mut session = Session::default();
     for (index, planned_statement) in planned.iter().enumerate() {
@@ -233,7 +236,7 @@ pub async fn submit(
                 let doubt = tokio::select! {
                     biased;
                     () = cancel.cancelled() => return Err(DdlError::Interrupted),
-                    doubt = existing::doubt(client, statement) => doubt,
+                    doubt = existing::doubt(client, statement, submitted) => doubt,
                 };
                 if let Some(found) = doubt {
                     let at = planned_statement.place();
@@ -243,6 +246,7 @@ pub async fn submit(
             }
             Fate::Created(entities) => {
                 submission.created.push(name);
+                made.push(statement);
                 for warning in entities.iter().flat_map(Entity::warnings) {
                     listener.emit(Warning::StatementWarned {
                         at: planned_statement.place(),
@@ -267,6 +271,11 @@ pub async fn submit(
                 });
             }
         }
+    }
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => return Err(DdlError::Interrupted),
+        () = existing::note(client, &made, submitted) => {}
     }
     Ok(submission)
 }

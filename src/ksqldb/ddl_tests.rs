@@ -46,7 +46,15 @@ fn refused(message: &str) -> Answer {
 
 async fn submit_to(server: &CannedServer, files: &[StatementFile]) -> Result<Submission, DdlError> {
     let client = Client::new(&server.url).unwrap();
-    submit(&client, files, &quiet(), &CancellationToken::new()).await
+    let mut submitted = Submitted::default();
+    submit(
+        &client,
+        files,
+        &mut submitted,
+        &quiet(),
+        &CancellationToken::new(),
+    )
+    .await
 }
 
 /// The whole report of an error, as the user sees it.
@@ -71,6 +79,12 @@ async fn the_shipped_statements_are_submitted_in_order_from_the_beginning_of_the
         .unwrap();
     assert_eq!(submission.created.len(), 8);
     let requests = server.requests();
+    let (last, requests) = requests.split_last().unwrap();
+    let asked = last.1["ksql"].as_str().unwrap();
+    assert!(
+        asked.starts_with("DESCRIBE processes;DESCRIBE open_files;"),
+        "{asked}"
+    );
     let sent: Vec<(&str, bool)> = requests
         .iter()
         .map(|(_, body)| {
@@ -131,6 +145,44 @@ impl Listener for Doubts {
     }
 }
 
+/// A server that writes statements down in a way that nobody else reads.
+#[tokio::test]
+async fn what_was_made_before_is_known_again_by_what_the_server_said_of_it() {
+    let made = Mutex::new(false);
+    let server = CannedServer::start(move |_, body: &Value| {
+        let ksql = body["ksql"].as_str().unwrap();
+        if ksql.starts_with("DESCRIBE") {
+            let described = ksql.matches("DESCRIBE").map(|_| {
+                json!({"@type": "sourceDescription", "sourceDescription": {
+                    "type": "STREAM", "statement": "CREATE STREAM A FROM WHAT IT TAKES;", "writeQueries": []}})
+            });
+            return Answer::ok(json!(described.collect::<Vec<_>>()).to_string());
+        }
+        match std::mem::replace(&mut *made.lock().unwrap(), true) {
+            false => created(),
+            true => refused("Cannot add stream 'A': A stream with the same name already exists"),
+        }
+    })
+    .await;
+    let client = Client::new(&server.url).unwrap();
+    let files = files(&[(
+        "a.sql",
+        "CREATE STREAM a (x INT) WITH (KAFKA_TOPIC='x', VALUE_FORMAT='JSON');",
+    )]);
+    let mut submitted = Submitted::default();
+    let again = async |submitted: &mut Submitted| {
+        let doubts = Doubts::default();
+        let submission = submit(&client, &files, submitted, &doubts, &CancellationToken::new()).await;
+        (submission.unwrap(), doubts.0.into_inner().unwrap())
+    };
+    let (first, doubts) = again(&mut submitted).await;
+    assert_eq!((first.created.len(), doubts), (1, vec![]));
+    let (second, doubts) = again(&mut submitted).await;
+    assert_eq!((second.already_there.len(), doubts), (1, vec![]));
+    let (_, doubts) = again(&mut Submitted::default()).await;
+    assert_eq!(doubts, ["a: it has another definition"], "nothing is on record");
+}
+
 /// What ksqlDB of Confluent Platform 7.9.8 answers when the demo's statements are submitted to it again.
 #[tokio::test]
 async fn a_real_servers_refusals_are_what_is_there_already() {
@@ -172,7 +224,14 @@ async fn a_real_servers_refusals_are_what_is_there_already() {
     ] {
         let doubtful = Doubts::default();
         let files = files(&[("demo.sql", &source)]);
-        let submitted = submit(&client, &files, &doubtful, &CancellationToken::new()).await;
+        let submitted = submit(
+            &client,
+            &files,
+            &mut Submitted::default(),
+            &doubtful,
+            &CancellationToken::new(),
+        )
+        .await;
         let Submission {
             created,
             already_there,
@@ -266,9 +325,15 @@ async fn an_interruption_ends_the_submission() {
     let client = Client::new(&server.url).unwrap();
     let cancel = CancellationToken::new();
     cancel.cancel();
-    let error = submit(&client, &shipped::files(LineFormat::Json), &quiet(), &cancel)
-        .await
-        .unwrap_err();
+    let error = submit(
+        &client,
+        &shipped::files(LineFormat::Json),
+        &mut Submitted::default(),
+        &quiet(),
+        &cancel,
+    )
+    .await
+    .unwrap_err();
     assert_eq!(error.exit_code(), ExitCode::Interrupted);
     assert!(server.requests().is_empty());
 }

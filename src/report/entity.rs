@@ -4,6 +4,7 @@
 //! of a shape that is not known is shown as JSON rather than hidden. One function a kind of answer.
 
 mod connectors;
+mod functions;
 
 use serde_json::{Map, Value};
 
@@ -43,8 +44,8 @@ pub fn entity_text(entity: &Entity, width: Option<usize>) -> String {
         "query_descriptions" => all(body, "queryDescriptions", width, query_description),
         "properties" => properties(body, width),
         "type_list" => types(body, width),
-        "function_names" => functions(body, width),
-        "describe_function" => Some(describe_function(body, width)),
+        "function_names" => functions::all(body, width),
+        "describe_function" => Some(functions::description(body, width)),
         "terminate_query" => Some(format!(
             "Query {} {}.",
             field(body, "queryId"),
@@ -372,57 +373,6 @@ fn properties(body: &Map<String, Value>, width: Option<usize>) -> Option<String>
         }
         _ => None,
     }
-}
-
-fn functions(body: &Map<String, Value>, width: Option<usize>) -> Option<String> {
-    list(
-        body,
-        "functions",
-        ["FUNCTION", "CATEGORY", "TYPE"],
-        width,
-        |function| {
-            [
-                field(function, "name"),
-                field(function, "category"),
-                field(function, "type"),
-            ]
-        },
-    )
-}
-
-fn describe_function(body: &Map<String, Value>, width: Option<usize>) -> String {
-    let mut parts = vec![facts(
-        &[
-            ("Name", field(body, "name")),
-            ("Type", field(body, "type")),
-            ("Description", field(body, "description")),
-        ],
-        width,
-    )];
-    let rows: Vec<Vec<String>> = objects(body, "functions")
-        .into_iter()
-        .flatten()
-        .map(|variant| {
-            let arguments: Vec<String> = objects(variant, "arguments")
-                .into_iter()
-                .flatten()
-                .map(|argument| {
-                    // Not every server names the arguments.
-                    let words = [field(argument, "name"), field(argument, "type")];
-                    words.join(" ").trim().to_owned()
-                })
-                .collect();
-            vec![
-                arguments.join(", "),
-                field(variant, "returnType"),
-                field(variant, "description"),
-            ]
-        })
-        .collect();
-    if !rows.is_empty() {
-        parts.push(table(&["ARGUMENTS", "RETURNS", "DESCRIPTION"], &rows, width));
-    }
-    parts.join("\n\n")
 }
 
 #[cfg(test)]

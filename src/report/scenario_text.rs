@@ -43,6 +43,11 @@ pub fn scenario_text(report: &ScenarioReport, width: Option<usize>) -> String {
         })
         .collect();
     parts.push(table(&["STAGE", "AT (UTC)", "AFTER", "N"], &stages, width));
+    if !report.restarts.is_empty() {
+        let restarts = report.restarts.iter();
+        let restarts = restarts.map(|restart| format!("meanwhile {} (UTC): {restart}", restart.service));
+        parts.push(restarts.collect::<Vec<_>>().join("\n"));
+    }
     if report.misattributed_rows > 0 {
         parts.push(format!(
             "{} of the original's rows name another host's process: it joins on the pid alone, and pids repeat \
@@ -76,7 +81,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::events::Stage;
     use crate::scenario::observation::Join;
-    use crate::scenario::outcome::{ReportedRow, StageReport};
+    use crate::scenario::outcome::{ReportedRow, Restart, StageReport};
 
     pub(crate) fn passed() -> ScenarioReport {
         let row = |join, count, host: &str| ReportedRow {
@@ -110,9 +115,23 @@ pub(crate) mod tests {
                     latency_ms: (milliseconds > 0).then_some(milliseconds),
                 })
                 .collect(),
+            restarts: Vec::new(),
             error: None,
             failed_stage: None,
         }
+    }
+
+    /// The broker was killed twice meanwhile, and the console once at the very end.
+    pub(crate) fn with_restarts() -> ScenarioReport {
+        let killed = |service: &str, at: Option<i64>, times| Restart {
+            service: service.to_owned(),
+            at: at.and_then(|at| Timestamp::from_millisecond(1_795_495_590_000 + at).ok()),
+            times,
+            cause: "killed by signal 9 (SIGKILL)".to_owned(),
+        };
+        let mut report = passed();
+        report.restarts = vec![killed("broker", Some(640), 2), killed("console", None, 0)];
+        report
     }
 
     pub(crate) fn timed_out() -> ScenarioReport {
@@ -153,6 +172,21 @@ pub(crate) mod tests {
 
         passed: both joins name host2, the process and `/home/jay/myfile-1a2b3c4d5e6f`
         ");
+    }
+
+    #[test]
+    fn what_was_started_again_meanwhile_is_told() {
+        let text = scenario_text(&with_restarts(), Some(80));
+        let told: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("meanwhile"))
+            .collect();
+        insta::assert_snapshot!(told.join("\n"), @r"
+        meanwhile broker (UTC): started again at 04:46:30.640, 2 times in all: killed by signal 9 (SIGKILL)
+        meanwhile console (UTC): ended, and did not run at the end: killed by signal 9 (SIGKILL)
+        ");
+        let report = serde_json::to_value(with_restarts()).unwrap();
+        insta::assert_snapshot!(report["restarts"], @r#"[{"service":"broker","at":"2026-11-24T04:46:30.640Z","times":2,"cause":"killed by signal 9 (SIGKILL)"},{"service":"console","at":null,"times":0,"cause":"killed by signal 9 (SIGKILL)"}]"#);
     }
 
     #[test]
@@ -229,6 +263,7 @@ pub(crate) mod tests {
               "latency_ms": null
             }
           ],
+          "restarts": [],
           "error": "1 min 0 s passed before the joined rows arrived: the last stage that produced something is `topic`; `stream` did not come"
         }
         "#);

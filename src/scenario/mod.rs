@@ -13,6 +13,7 @@ pub mod progress;
 mod host_commands;
 mod pipeline;
 mod push_query;
+pub mod restarts;
 mod steady_clock;
 
 /// A scenario that can be run.

@@ -55,6 +55,8 @@ pub struct ScenarioReport {
     pub misattributed_rows: u64,
     /// The timeline.
     pub stages: Vec<StageReport>,
+    /// The services that ended or were started anew meanwhile.
+    pub restarts: Vec<Restart>,
     /// Why it did not pass.
     pub error: Option<String>,
     /// The stage that the error belongs to.
@@ -75,6 +77,33 @@ pub struct ReportedRow {
     pub join: Join,
     /// How often it came.
     pub count: u64,
+}
+
+/// A service that ended or was started anew while the scenario ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Restart {
+    /// The service.
+    pub service: String,
+    /// When it was started last: RFC 3339, UTC. Nothing where it did not run at the end.
+    #[serde(serialize_with = "milliseconds")]
+    pub at: Option<Timestamp>,
+    /// How often it was started.
+    pub times: u32,
+    /// How it had ended the last time, or that it was asked to.
+    pub cause: String,
+}
+
+impl std::fmt::Display for Restart {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.at {
+            Some(at) => write!(formatter, "started again at {}", at.strftime("%H:%M:%S.%3f"))?,
+            None => formatter.write_str("ended, and did not run at the end")?,
+        }
+        if self.times > 1 {
+            write!(formatter, ", {} times in all", self.times)?;
+        }
+        write!(formatter, ": {}", self.cause)
+    }
 }
 
 /// A stage of the timeline.

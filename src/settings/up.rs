@@ -1,5 +1,7 @@
-//! How a stack is run: what `up`, `smoke` and `doctor` go by, and what `build` shares with them. The options stand in one
-//! file, since these verbs must agree on each of them.
+//! How a stack is run: what `up`, `smoke` and `doctor` go by, and what `build` shares with them. Long because these verbs
+//! must agree on each of the options.
+
+mod recalled;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

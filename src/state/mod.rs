@@ -8,6 +8,7 @@ mod made_outside;
 mod ownership;
 mod remembered;
 mod scenario_turn;
+mod submitted;
 
 use std::fs;
 use std::io;
@@ -26,6 +27,7 @@ pub use made_outside::{MadeOutside, MadeThere};
 pub use ownership::User;
 pub use remembered::{Remembered, StackFile};
 pub use scenario_turn::ScenarioTurn;
+pub use submitted::Submitted;
 
 /// The longest path of a Unix socket that we use. The system's limit is 107 bytes; osquery appends `.` and up
 /// to five digits to the path of its extension socket.
@@ -157,6 +159,11 @@ impl ProjectFolder {
     /// What the project makes on a Kafka, and on a ksqlDB server, outside of the stack.
     pub fn made_outside_file(&self) -> PathBuf {
         self.root.join("made-outside.json")
+    }
+
+    /// The statements that a ksqlDB server executed for it.
+    pub fn submitted_file(&self) -> PathBuf {
+        self.root.join("submitted.json")
     }
 
     /// What the broker's listener for other machines takes: certificates, with their keys, and the names of users.

@@ -4,6 +4,7 @@
 #[path = "../support/docker.rs"]
 mod docker_support;
 mod ports;
+mod remembered;
 mod starting;
 #[path = "../support/mod.rs"]
 mod support;

@@ -335,3 +335,48 @@ fn a_host_configuration_is_checked_before_anything_happens() {
         "it is printed as it is"
     );
 }
+
+/// Lines in Avro stand and fall with the registry.
+#[test]
+fn avro_wants_a_registry() {
+    let world = World::new();
+    let ports = [
+        "up",
+        "--engine",
+        "fake",
+        "--port",
+        "broker=0",
+        "--port",
+        "ksqldb-server=0",
+        "--port",
+        "console=0",
+    ];
+    assert_snapshot!(world.run(&[&ports[..], &["--format", "avro", "--without", "schema-registry"]].concat()), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: the format `avro` needs a schema registry, and the stack has none, or it is left out
+    hint: `--without none` leaves nothing out, `schema.registry.url` in the file of `--kafka-config` names one elsewhere, and `--format json` needs none
+    ");
+    let never = ("OSQDEMO_FAKE", "schema-registry=never-healthy");
+    let late = world.run_with(never, &up(&["--format", "avro", "--timeout", "2s"]));
+    assert!(late.starts_with("exit code: 14\n"), "{late}");
+    assert!(
+        late.contains("error: schema-registry was not healthy within"),
+        "{late}"
+    );
+    world.run(&["down", "--volumes"]);
+    let without = world.run(&[&ports[..], &["--without", "schema-registry"]].concat());
+    assert!(without.starts_with("exit code: 0\n"), "{without}");
+    for verb in [&["schemas"][..], &["schemas", "show", "processes-value"]] {
+        insta::allow_duplicates! {
+            assert_snapshot!(world.run(verb), @r"
+            exit code: 16
+            ----- stdout -----
+            ----- stderr -----
+            error: service `schema-registry` is left out
+            hint: `osqdemo up --without none` brings it back
+            ");
+        }
+    }
+}

@@ -77,6 +77,20 @@ fn nothing_runs() {
     error: there is no project `osqdemo` in `[HOME]`
     hint: `osqdemo up` makes it
     ");
+    let bundle = world.home().join("bundle.tar");
+    let bundle = bundle.to_str().expect("a path");
+    assert_snapshot!(world.run(&["-p", "typo", "bundle", "-o", bundle]), @r"
+    exit code: 16
+    ----- stdout -----
+    ----- stderr -----
+    error: there is no project `typo` in `[HOME]`
+    hint: `osqdemo -p typo up` makes it
+    ");
+    assert!(!std::path::Path::new(bundle).exists());
+    // Where none is named, it is about the machine: perhaps nothing can come up on it.
+    let of_machine = world.run(&["bundle", "-o", bundle]);
+    assert!(of_machine.starts_with("exit code: 0\n"), "{of_machine}");
+    std::fs::remove_file(bundle).expect("it was written");
     assert_snapshot!(world.run(&["down"]), @r"
     exit code: 0
     ----- stdout -----

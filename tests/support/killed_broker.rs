@@ -49,6 +49,13 @@ pub(crate) fn is_stood(stack: &DockerStack) {
         panic!("{report:#}\n{progress}\n{logs}");
     }
     assert_eq!(report["verdict"], "passed", "{report:#}");
+    let restarts = report["restarts"].as_array().expect("a list");
+    let of_broker = restarts.iter().find(|restart| restart["service"] == "broker");
+    let of_broker = of_broker.unwrap_or_else(|| panic!("the broker ended meanwhile: {report:#}"));
+    assert!(
+        of_broker["cause"].as_str().is_some_and(|cause| !cause.is_empty()),
+        "{report:#}"
+    );
     let stages = report["stages"].as_array().expect("stages");
     let last = stages.last().expect("a stage")["at"].as_str().expect("a time");
     let last: jiff::Timestamp = last.parse().expect("a time");

@@ -1,4 +1,7 @@
 //! What happens when something ends, is lost or comes late.
+//!
+//! Long because every test binary links the whole server, and each fault is shown with what was before and what comes
+//! after it.
 
 mod support;
 
@@ -368,7 +371,6 @@ async fn a_broker_that_is_away_costs_little() {
     let watched = Duration::from_secs(5);
     tokio::time::sleep(watched).await;
     let used = Duration::from_millis((cpu_ticks(process) - before) * 10);
-    println!("{used:?} of {watched:?} with the broker away");
     // 3 % of a core without optimization.
     assert!(used * 10 < watched, "{used:?} of {watched:?}");
     // It was not asleep either.

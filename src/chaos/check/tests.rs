@@ -1,4 +1,5 @@
-//! Each sort of damage, done to sound evidence, is found, named and counted, and nothing else is.
+//! Each sort of damage, done to sound evidence, is found, named and counted, and nothing else is. Long because each
+//! sort of damage wants its own.
 
 use proptest::prelude::*;
 

@@ -1,8 +1,12 @@
 //! Queries that are added to those of the project's hosts.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use super::error::AttachError;
+use crate::engine::native::programs::{Osqueryd, Programs};
+use crate::host_config::{self, Finding, HostConfig, HostConfigError};
 
 /// A query of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,13 +73,35 @@ pub(super) fn with_queries(
     Ok(format!("{document:#}\n"))
 }
 
+/// What of the configuration counts for nothing on this machine: what osquery leaves out of it, and the queries that the
+/// agent cannot run. What a real osqueryd cannot run, it says in its log.
+pub(super) async fn findings(
+    configuration: &str,
+    programs: &Programs,
+) -> Result<Vec<Finding>, HostConfigError> {
+    let own = HostConfig {
+        // It is the project's by now, in no file.
+        path: PathBuf::new(),
+        document: serde_json::from_str(configuration).unwrap_or_default(),
+        findings: Vec::new(),
+    };
+    let mut findings = host_config::left_out(&programs.extension, &own).await?;
+    if let Osqueryd::Builtin(agent) = &programs.osqueryd {
+        for finding in host_config::not_on_agent(agent, &own).await? {
+            if !findings.contains(&finding) {
+                findings.push(finding);
+            }
+        }
+    }
+    Ok(findings)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::error::Diagnose;
-    use crate::host_config;
 
     fn with(texts: &[&str]) -> Result<Value, AttachError> {
         let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();

@@ -11,7 +11,7 @@ use crate::commands::bundle::{PIECE_LIMIT, within};
 use crate::commands::endpoints;
 use crate::commands::project::Project;
 use crate::engine::docker::Connection;
-use crate::engine::{Engine, EngineKind, Follow, log_file};
+use crate::engine::{Engine, EngineKind, LogReading, log_file};
 use crate::error::Result;
 use crate::events::SCHEMA_VERSION;
 use crate::kafka::list_topics;
@@ -73,7 +73,7 @@ async fn log_end(engine: &dyn Engine, service: &ServiceName) -> Result<String> {
         log_file::cut_to_end(&mut kept, LOG_SIZE);
         Ok(kept)
     };
-    let (_, kept) = tokio::try_join!(engine.log(service, Follow::No, pieces), keeping)?;
+    let (_, kept) = tokio::try_join!(engine.log(service, LogReading::ALL, pieces), keeping)?;
     Ok(String::from_utf8_lossy(&kept).into_owned())
 }
 

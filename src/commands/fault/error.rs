@@ -13,7 +13,7 @@ use crate::stack::ServiceName;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FaultError {
     /// There is no such fault by hand.
-    #[error("`{text}` is no fault that is set by hand: `stop`, `partition`, `slow` and `kill` are")]
+    #[error("`{text}` is no fault that is set by hand: `stop`, `partition`, `slow`, `clock` and `kill` are")]
     UnknownKind { text: String },
     /// There is nothing of that name.
     #[error("the stack has no `{text}`")]
@@ -21,12 +21,19 @@ pub(super) enum FaultError {
     /// A host has one network.
     #[error("`{target}` has no network of its own: a whole service is cut off")]
     PartOfNetwork { target: Target },
-    /// There is no network to cut.
+    /// A host has one clock.
+    #[error("`{target}` has no clock of its own: that of a whole service is set wrong")]
+    PartOfClock { target: Target },
+    /// What only a clock has.
+    #[error("only the fault `clock` has a `--step`")]
+    NotClock,
+    /// There is no network to cut, or no clock to set.
     #[error("the fault `{kind}` is not possible on the {engine} engine: {}", match kind {
         FaultKind::Slow => "the network between its services is not the project's",
+        FaultKind::Clock => "the programs in its containers read the machine's clock",
         _ => "its services share one network interface",
     })]
-    NoNetwork { kind: FaultKind, engine: EngineKind },
+    NotOn { kind: FaultKind, engine: EngineKind },
     /// Nothing that is slow or cut.
     #[error("`{service}` does not talk to a broker of the stack: there is no way that could be slow or cut")]
     NoWay { service: ServiceName },
@@ -78,7 +85,7 @@ impl Diagnose for FaultError {
             Self::UnknownTarget { text, known } => near_names::hint("targets", text, known),
             Self::NotSet { set, .. } if set.is_empty() => vec!["no fault is set at all".to_owned()],
             Self::NotSet { set, .. } => vec![format!("there are faults on `{}`", set.join("`, `"))],
-            Self::NoNetwork { .. } | Self::NoWay { .. } => {
+            Self::NotOn { .. } | Self::NoWay { .. } => {
                 vec!["`stop` makes it silent on every engine".to_owned()]
             }
             Self::Link { .. } => vec!["`osqdemo up` sets everything back".to_owned()],

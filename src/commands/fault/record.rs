@@ -21,20 +21,26 @@ pub(super) struct SetFault {
     /// How slow the way is, where that is the fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) way: Option<Way>,
+    /// How far the clock is wrong, where that is the fault, in milliseconds; behind where it is negative.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) step_ms: Option<i64>,
 }
 
 impl fmt::Display for SetFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.kind, self.target)?;
-        match self.way {
-            Some(way) => write!(formatter, " {way}"),
+        if let Some(way) = self.way {
+            write!(formatter, " {way}")?;
+        }
+        match self.step_ms {
+            Some(step_ms) => write!(formatter, " by {step_ms:+} ms"),
             None => Ok(()),
         }
     }
 }
 
 /// All of them: at most one of each sort on each target.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) faults: Vec<SetFault>,
 }
@@ -87,6 +93,7 @@ mod tests {
             target: Target::try_from("host1/extension".to_owned()).expect("a target"),
             since_ms,
             way: None,
+            step_ms: None,
         };
         let mut record = Record::default();
         record.put(fault(1));

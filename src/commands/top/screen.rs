@@ -144,7 +144,7 @@ fn parts(look: &Look) -> [Part; 4] {
     let rows = rows.map(|row| vec![row.host.clone(), row.proc.clone(), row.file.clone()]);
     [
         Part::new(&["SERVICE", "STATE", "RESTARTS", "PORT"], services),
-        Part::new(&["TOPIC", "RECORDS", "PER SECOND"], topics),
+        Part::new(&["TOPIC", "RECORDS KEPT", "PER SECOND"], topics),
         Part::new(&["GROUP", "TOPIC", "LAG"], lags),
         Part::new(&["HOST", "PROC", "FILE"], rows),
     ]

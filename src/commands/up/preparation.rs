@@ -13,6 +13,7 @@ use crate::events::{Detail, Note, Warning};
 use crate::host_config::{self, Finding};
 use crate::listener::ListenerFolder;
 use crate::plan::Plan;
+use crate::report::Reporter;
 
 /// How many parts of the hosts' configuration that count for nothing are named at `up`.
 const FINDINGS_SHOWN: usize = 10;
@@ -146,13 +147,18 @@ impl Up<'_> {
                 file: own.path.clone(),
                 broker_replaced: own.servers().is_some_and(is_replaced),
             });
-            for Finding { place, message } in own.findings.iter().take(FINDINGS_SHOWN).cloned() {
-                reporter.emit(Warning::HostConfigFinding { place, message });
-            }
-            let count = own.findings.len().saturating_sub(FINDINGS_SHOWN);
-            if count > 0 {
-                reporter.emit(Warning::MoreHostConfigFindings { count });
-            }
+            tell_findings(reporter, &own.findings);
         }
+    }
+}
+
+/// Names the parts of a host's configuration that count for nothing.
+pub fn tell_findings(reporter: &Reporter, findings: &[Finding]) {
+    for Finding { place, message } in findings.iter().take(FINDINGS_SHOWN).cloned() {
+        reporter.emit(Warning::HostConfigFinding { place, message });
+    }
+    let count = findings.len().saturating_sub(FINDINGS_SHOWN);
+    if count > 0 {
+        reporter.emit(Warning::MoreHostConfigFindings { count });
     }
 }

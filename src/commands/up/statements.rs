@@ -16,6 +16,7 @@ use crate::ksqldb::{ddl, shipped};
 use crate::quantity::duration;
 use crate::settings::Statements;
 use crate::stack::{HttpService, Role};
+use crate::state::Submitted;
 
 /// The hosts do not register their schemas in time.
 #[derive(Debug, thiserror::Error)]
@@ -123,9 +124,18 @@ impl Up<'_> {
         if format == LineFormat::Avro {
             self.await_schemas(execution).await?;
         }
-        let submission = ddl::submit(&client, &files, &context.reporter, context.shutdown.token());
+        let folder = &self.project.folder;
+        let mut submitted = Submitted::read(folder)?;
+        let (reporter, cancel) = (&context.reporter, context.shutdown.token());
+        let submission = ddl::submit(&client, &files, &mut submitted, reporter, cancel);
         match timeout_at(execution.deadline(), submission).await {
-            Ok(submission) => Ok(submission?.created.len()),
+            Ok(submission) => {
+                let created = submission?.created.len();
+                if created > 0 {
+                    submitted.write(folder)?;
+                }
+                Ok(created)
+            }
             Err(_) => Err(StatementsTooSlow { limit }.into()),
         }
     }

@@ -36,7 +36,7 @@ impl Up<'_> {
                 let home = self.context.settings.home.clone();
                 PortTaken { blocked, home }.into()
             }
-            None => failure,
+            None => self.recalling(failure),
         };
         // The cause first, then what is done about it.
         self.context.reporter.failure(&failure);

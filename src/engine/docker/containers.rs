@@ -1,19 +1,18 @@
-//! Makes, starts, stops and removes the containers, the network and the volumes of a project: a function for each request
-//! to the daemon, none of which decides whether it is to be made.
+//! Makes, starts, stops and removes the containers and the volumes of a project: a function for each request to the daemon,
+//! none of which decides whether it is to be made.
 
 use std::collections::HashMap;
 use std::env;
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, ContainerUpdateBody, EndpointSettings, HostConfig, Mount,
-    MountType, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest, NetworkingConfig,
-    PortBinding, RestartPolicy, RestartPolicyNameEnum, VolumeCreateRequest,
+    ContainerCreateBody, ContainerInspectResponse, ContainerUpdateBody, HostConfig, Mount, MountType,
+    NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListNetworksOptionsBuilder,
-    ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions, StartContainerOptions,
-    StopContainerOptions, UploadToContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListVolumesOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveVolumeOptions, StartContainerOptions, StopContainerOptions,
+    UploadToContainerOptionsBuilder,
 };
 use futures_util::future::{join_all, try_join_all};
 
@@ -22,6 +21,7 @@ use crate::engine::docker::daemon::RestartPolicyFrom;
 use crate::engine::docker::error::DockerError;
 use crate::engine::docker::given::Given;
 use crate::engine::docker::labels::{self, Owner};
+use crate::engine::docker::networks::endpoint;
 use crate::engine::docker::{image, logs, observe};
 use crate::error;
 use crate::plan::{ContainerSpec, ServiceSpec};
@@ -53,34 +53,6 @@ pub(super) fn proxy_variables() -> impl Iterator<Item = (String, String)> {
     PROXY_VARIABLES
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?)))
-}
-
-/// Makes the network.
-pub(super) async fn create_network(connection: &Connection, owner: &Owner) -> Result<(), DockerError> {
-    let name = labels::network_name(owner);
-    // The daemon would make a second network of the same name.
-    let filter = HashMap::from([("name".to_owned(), vec![format!("^{name}$")])]);
-    let options = ListNetworksOptionsBuilder::default().filters(&filter).build();
-    let request = connection.docker.list_networks(Some(options));
-    let networks = connection.answer("list", "the networks", request).await?;
-    if networks
-        .iter()
-        .any(|network| network.name.as_deref() == Some(&name))
-    {
-        return Err(DockerError::Foreign {
-            object: format!("network {name}"),
-        });
-    }
-    let request = connection.docker.create_network(NetworkCreateRequest {
-        name: name.clone(),
-        driver: Some("bridge".to_owned()),
-        labels: Some(labels::of_network(owner)),
-        ..Default::default()
-    });
-    connection
-        .answer("create", &format!("network {name}"), request)
-        .await
-        .map(drop)
 }
 
 /// Makes the container of a service, and its volumes.
@@ -158,48 +130,6 @@ pub(super) async fn unpause(
     connection
         .answer("unpause", &format!("container {name}"), request)
         .await
-}
-
-/// Takes the container of a service off the network of the project.
-pub(super) async fn cut_off(
-    connection: &Connection,
-    owner: &Owner,
-    service: &ServiceName,
-) -> Result<(), DockerError> {
-    let container = labels::container_name(owner, service);
-    let object = format!("container {container} from its network");
-    let request = NetworkDisconnectRequest {
-        container,
-        force: None,
-    };
-    let network = labels::network_name(owner);
-    let request = connection.docker.disconnect_network(&network, request);
-    connection.answer("disconnect", &object, request).await
-}
-
-/// Puts it back, under its name.
-pub(super) async fn rejoin(
-    connection: &Connection,
-    owner: &Owner,
-    service: &ServiceName,
-) -> Result<(), DockerError> {
-    let container = labels::container_name(owner, service);
-    let object = format!("container {container} with its network");
-    let request = NetworkConnectRequest {
-        container,
-        endpoint_config: Some(endpoint(service)),
-    };
-    let network = labels::network_name(owner);
-    let request = connection.docker.connect_network(&network, request);
-    connection.answer("connect", &object, request).await
-}
-
-/// Under which names the others find a service.
-fn endpoint(service: &ServiceName) -> EndpointSettings {
-    EndpointSettings {
-        aliases: Some(vec![service.to_string()]),
-        ..Default::default()
-    }
 }
 
 /// The container of a service, as the daemon wants it described.
@@ -366,27 +296,6 @@ pub(super) async fn kill_all(connection: &Connection, owner: &Owner) -> Result<(
         connection.answer("kill", id, request)
     }))
     .await;
-    Ok(())
-}
-
-/// Removes the networks of the project.
-pub(super) async fn remove_networks(connection: &Connection, owner: &Owner) -> Result<(), DockerError> {
-    let options = ListNetworksOptionsBuilder::default()
-        .filters(&owner.filter())
-        .build();
-    let request = connection.docker.list_networks(Some(options));
-    let networks = connection.answer("list", "the networks", request).await?;
-    for network in networks {
-        let (id, name) = (network.id.unwrap_or_default(), network.name.unwrap_or_default());
-        let request = connection.docker.remove_network(&id);
-        match connection
-            .answer("remove", &format!("network {name}"), request)
-            .await
-        {
-            Err(error) if !error.is_not_found() => return Err(error),
-            _ => {}
-        }
-    }
     Ok(())
 }
 

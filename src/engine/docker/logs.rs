@@ -14,7 +14,7 @@ use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::DockerError;
 use crate::engine::docker::labels::{self, Owner};
 use crate::engine::docker::{containers, observe};
-use crate::engine::{Follow, log_file};
+use crate::engine::{Follow, LogReading, log_file};
 use crate::plan::ServiceState;
 use crate::stack::ServiceName;
 use crate::state::{ProjectFolder, StateError, private_folder};
@@ -41,7 +41,7 @@ pub(super) async fn send(
     connection: &Connection,
     owner: &Owner,
     service: &ServiceName,
-    follow: Follow,
+    LogReading { follow, last }: LogReading,
     pieces: &mpsc::Sender<Vec<u8>>,
 ) -> Result<(), DockerError> {
     let container = labels::container_name(owner, service);
@@ -57,7 +57,11 @@ pub(super) async fn send(
             // All of it at first; later what was written since the new start. The API takes whole seconds, so a
             // line of the same second may come twice, but none is missed.
             let since = if shown_until == 0 { 0 } else { seconds(started_at) };
-            let options = options("all").follow(follow == Follow::Yes).since(since).build();
+            let tail = match last {
+                Some(last) if shown_until == 0 => last.to_string(),
+                _ => "all".to_owned(),
+            };
+            let options = options(&tail).follow(follow == Follow::Yes).since(since).build();
             shown_until = started_at;
             send_stream(connection, &container, options, pieces).await?;
         }

@@ -17,6 +17,7 @@ pub mod image;
 mod labels;
 mod local_image;
 mod logs;
+mod networks;
 mod observe;
 mod published;
 mod registry;
@@ -33,7 +34,9 @@ use crate::client_properties::Portable;
 use crate::engine::docker::exec::Executor;
 use crate::engine::docker::image::ImageSources;
 use crate::engine::docker::labels::Owner;
-use crate::engine::{Answer, CallerStreams, Engine, Entered, ExecOutput, Follow, Network, News, log_file};
+use crate::engine::{
+    Answer, CallerStreams, Engine, Entered, ExecOutput, Follow, LogReading, Network, News, log_file,
+};
 use crate::error::Result;
 use crate::host_config::HostConfig;
 use crate::plan::{Observed, ObservedService, ServiceSpec};
@@ -158,7 +161,7 @@ impl DockerEngine {
             )
             .await?;
         }
-        Ok(containers::remove_networks(connection, &self.owner).await?)
+        Ok(networks::remove_all(connection, &self.owner).await?)
     }
 }
 
@@ -182,7 +185,7 @@ impl Engine for DockerEngine {
     }
 
     fn open(&self) -> Answer<'_, ()> {
-        Box::pin(async { Ok(containers::create_network(self.connection().await?, &self.owner).await?) })
+        Box::pin(async { Ok(networks::create(self.connection().await?, &self.owner).await?) })
     }
 
     fn compile_programs<'a>(&'a self, news: &'a News) -> Answer<'a, ()> {
@@ -263,17 +266,24 @@ impl Engine for DockerEngine {
     fn log<'a>(
         &'a self,
         service: &'a ServiceName,
-        follow: Follow,
+        reading: LogReading,
         pieces: mpsc::Sender<Vec<u8>>,
     ) -> Answer<'a, ()> {
         Box::pin(async move {
             let connection = self.connection().await?;
             let name = labels::container_name(&self.owner, service);
             let is_there = observe::inspect(connection, &name).await?.is_some();
-            // What the container before wrote comes first, as it does where all of it is in one file.
-            log_file::send(&self.folder.log_file(service), Follow::No, pieces.clone()).await?;
+            // What the container before wrote comes first, as it does where all of it is in one file. The last lines are
+            // those of the container that is there.
+            if reading.last.is_none() || !is_there {
+                let kept = LogReading {
+                    follow: Follow::No,
+                    ..reading
+                };
+                log_file::send(&self.folder.log_file(service), kept, pieces.clone()).await?;
+            }
             if is_there {
-                logs::send(connection, &self.owner, service, follow, &pieces).await?;
+                logs::send(connection, &self.owner, service, reading, &pieces).await?;
             }
             Ok(())
         })
@@ -316,10 +326,10 @@ impl Engine for DockerEngine {
 
 impl Network for DockerEngine {
     fn cut_off<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
-        Box::pin(async { Ok(containers::cut_off(self.connection().await?, &self.owner, service).await?) })
+        Box::pin(async { Ok(networks::cut_off(self.connection().await?, &self.owner, service).await?) })
     }
 
     fn rejoin<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, ()> {
-        Box::pin(async { Ok(containers::rejoin(self.connection().await?, &self.owner, service).await?) })
+        Box::pin(async { Ok(networks::rejoin(self.connection().await?, &self.owner, service).await?) })
     }
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Answer, CallerStreams, Engine, Entered, ExecOutput, Follow, News, log_file};
+use crate::engine::{Answer, CallerStreams, Engine, Entered, ExecOutput, LogReading, News, log_file};
 use crate::error::{Diagnose, Result};
 use crate::exit_code::ExitCode;
 use crate::plan::{Exit, Observed, ObservedService, ServiceSpec, ServiceState, SupervisorState};
@@ -265,10 +265,10 @@ impl Engine for FakeEngine {
     fn log<'a>(
         &'a self,
         service: &'a ServiceName,
-        follow: Follow,
+        reading: LogReading,
         pieces: mpsc::Sender<Vec<u8>>,
     ) -> Answer<'a, ()> {
-        Box::pin(async move { Ok(log_file::send(&self.folder.log_file(service), follow, pieces).await?) })
+        Box::pin(async move { Ok(log_file::send(&self.folder.log_file(service), reading, pieces).await?) })
     }
 
     fn log_tail<'a>(&'a self, service: &'a ServiceName) -> Answer<'a, String> {

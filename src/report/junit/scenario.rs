@@ -17,6 +17,10 @@ pub(in crate::report) fn scenario_junit(report: &ScenarioReport) -> Result<Strin
     suite.add_property(("file", report.file.as_str()));
     suite.add_property(("size_bytes", report.size_bytes.to_string().as_str()));
     suite.add_property(("attempts", report.attempts.to_string().as_str()));
+    for restart in &report.restarts {
+        let name = format!("restart of {}", restart.service);
+        suite.add_property((name.as_str(), restart.to_string().as_str()));
+    }
     for stage in &report.stages {
         suite.add_test_case(test_case(report, stage));
     }
@@ -49,7 +53,7 @@ fn test_case(report: &ScenarioReport, stage: &StageReport) -> TestCase {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::scenario_text::tests::{passed, timed_out};
+    use crate::report::scenario_text::tests::{passed, timed_out, with_restarts};
 
     #[test]
     fn a_run_that_passed() {
@@ -73,6 +77,19 @@ mod tests {
                 <testcase name="file size" classname="osqdemo.scenario.bigfile" time="4.100"/>
             </testsuite>
         </testsuites>
+        "#);
+    }
+
+    #[test]
+    fn what_was_started_again_meanwhile_is_a_property() {
+        let junit = scenario_junit(&with_restarts()).unwrap();
+        let told = junit
+            .lines()
+            .map(str::trim)
+            .filter(|line| line.contains("restart of"));
+        insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r#"
+        <property name="restart of broker" value="started again at 04:46:30.640, 2 times in all: killed by signal 9 (SIGKILL)"/>
+        <property name="restart of console" value="ended, and did not run at the end: killed by signal 9 (SIGKILL)"/>
         "#);
     }
 

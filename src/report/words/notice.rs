@@ -1,5 +1,6 @@
 //! The sentences about what is worth telling besides the steps: one for each variant of `events/notice.rs`, in its order,
-//! so that nothing is told twice in different words.
+//! so that nothing is told twice in different words. Long because it has one sentence for each variant of
+//! `events/notice.rs`.
 
 use super::addressed;
 use crate::engine::OsquerydChoice;
@@ -293,6 +294,9 @@ pub(in crate::report) fn warning(warning: &Warning, project: Option<&ProjectName
         Warning::Hosts(run) => hosts(run),
         Warning::OsquerydGone { path, instead } => osqueryd_gone(path, instead),
         Warning::HostConfigFinding { place, message } => host_config_finding(place, message),
+        Warning::FaultInForce { fault } => {
+            format!("a fault is set: {fault}; `osqdemo fault clear` ends it")
+        }
         Warning::MoreHostConfigFindings { count } => {
             format!("the hosts' configuration: {count} more like that; `osqdemo ps -v` shows all")
         }

@@ -5,6 +5,7 @@
 //! is gone before osquery has looked, the file is written again by a process that is held open. The file is
 //! removed in every case.
 
+mod leftovers;
 mod progress;
 mod reopening;
 mod writer_watch;
@@ -15,7 +16,10 @@ use std::time::Duration;
 
 use tokio::time::{self, Instant};
 
+use leftovers::LOSS_SHOWS_WITHIN;
 use reopening::Reopening;
+
+pub use leftovers::remove_leftovers;
 
 use super::error::ScenarioError;
 use super::host_commands::{FilePlan, HomeFolder, HostCommands, Lifetime, NONCE_DIGITS};
@@ -36,11 +40,6 @@ pub const NAME: &str = "bigfile";
 /// How long after the end of the process osquery's lines about it may still come. They are made while it
 /// lives, so this is only their way to the topic.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long the removal of the file may take.
-const CLEAN_UP_WITHIN: Duration = Duration::from_secs(10);
-
-/// How long after a command on a host failed it may take until it shows that the host was lost.
-const LOSS_SHOWS_WITHIN: Duration = Duration::from_secs(1);
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -93,19 +92,6 @@ pub async fn run<E: HostExec>(
     let result = watched(bigfile, exec, Box::pin(run.execute())).await;
     run.clean_up().await;
     run.finish(result)
-}
-
-/// Removes the files that killed runs have left on the host, and returns their names. Nobody else may run meanwhile.
-///
-/// # Errors
-/// When the host cannot do it.
-pub async fn remove_leftovers<E: HostExec>(bigfile: &Bigfile, exec: &E) -> Result<Vec<String>> {
-    let commands = HostCommands {
-        exec,
-        host: &bigfile.host,
-    };
-    let removing = time::timeout(CLEAN_UP_WITHIN, commands.remove_leftovers());
-    removing.await.unwrap_or_else(|_| Ok(Vec::new()))
 }
 
 /// Ends the work as soon as what it relies on is lost: then whatever fails by it, that is the cause.
@@ -362,32 +348,6 @@ impl<E: HostExec> Run<'_, E> {
             },
             trouble: self.trouble.clone(),
         }
-    }
-
-    /// Removes the files. Not stopped by the signal that may have ended the run, but bounded.
-    async fn clean_up(&self) {
-        if self.plans.is_empty() {
-            return;
-        }
-        let removing = self.commands.remove(&self.plans);
-        let reason = tokio::select! {
-            removed = time::timeout(CLEAN_UP_WITHIN, removing) => match removed {
-                Ok(Ok(())) => return,
-                // Perhaps since the host was lost meanwhile.
-                Ok(Err(failure)) => {
-                    let losing = self.commands.exec.until_lost(&self.bigfile.host);
-                    let lost = time::timeout(LOSS_SHOWS_WITHIN, losing).await;
-                    lost.map_or_else(|_| failure.to_string(), |lost| ScenarioError::Lost { lost }.to_string())
-                }
-                Err(_) => format!("no answer within {} s", CLEAN_UP_WITHIN.as_secs()),
-            },
-            () = self.shutdown.at_once().cancelled() => "interrupted".to_owned(),
-        };
-        self.events.emit(Warning::FilesLeft {
-            host: self.bigfile.host.clone(),
-            files: self.plans.iter().map(|plan| plan.name.clone()).collect(),
-            reason,
-        });
     }
 }
 

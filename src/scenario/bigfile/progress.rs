@@ -92,6 +92,7 @@ impl<E: HostExec> Run<'_, E> {
             rows,
             misattributed_rows,
             stages,
+            restarts: Vec::new(),
             error: failure.as_ref().map(ToString::to_string),
             failed_stage: None,
         };

@@ -1,4 +1,6 @@
 //! The shared producer: every record any query writes, in order, acknowledged by all replicas.
+//!
+//! Long because each record is answered for once, whether it is acknowledged, comes back or is given up.
 
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

@@ -3,6 +3,8 @@
 //! While there are old records to read, partitions wait for each other, so that a join over history sees both
 //! sides in step. Once a partition has reached what was its end when reading began, nobody waits for it, unless a
 //! query of this server fills its topic and is catching up itself: a record is handed out the moment it arrives.
+//!
+//! Long because the order of the records, the positions and the waiting for others are one promise about all lanes.
 
 mod doubt;
 

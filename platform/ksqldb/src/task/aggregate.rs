@@ -1,4 +1,6 @@
 //! `GROUP BY`: a state a group, or a group and window, that each row changes.
+//!
+//! Long because a group's state, its windows' times and what of both comes back after a restart are one order.
 
 mod times;
 mod windowing;

@@ -19,7 +19,7 @@ const BUILDER: &str = concat!("rust:", env!("CARGO_PKG_RUST_VERSION"), "-bookwor
 const BUILDER_VARIABLE: &str = "OSQDEMO_BUILDER";
 
 /// The files and folders at the root that a build reads.
-const ROOTS: [&str; 10] = [
+const ROOTS: [&str; 11] = [
     "Cargo.lock",
     "Cargo.toml",
     "benches",
@@ -27,6 +27,7 @@ const ROOTS: [&str; 10] = [
     "compose",
     "formats",
     "hosts",
+    "kafka-bootstrap",
     "ksql",
     "platform",
     "src",

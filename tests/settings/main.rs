@@ -1,13 +1,17 @@
 //! The settings file and services that are left out, driven as a user drives them, on the fake engine.
 
-#[path = "support/host_config.rs"]
+#[path = "../support/host_config.rs"]
 mod host_config;
+mod left_out;
+mod monitored;
+mod places;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::fs;
 use std::path::Path;
 
-use host_config::{SECRET, write_own};
+use host_config::SECRET;
 use insta::assert_snapshot;
 use serde_json::Value;
 use support::{InTime, World};
@@ -257,18 +261,6 @@ fn a_file_may_speak_of_another_stack() {
     assert!(shown.contains("control-center"), "{shown}");
 }
 
-#[test]
-fn paths_are_relative_to_the_file() {
-    let world = World::new();
-    let folder = folder("stack-file = \"stacks/mine.yaml\"");
-    fs::create_dir(folder.path().join("stacks")).expect("a folder");
-    let lite = Path::new(env!("CARGO_MANIFEST_DIR")).join("compose/lite.yaml");
-    fs::copy(lite, folder.path().join("stacks/mine.yaml")).expect("a stack file");
-    let config = folder.path().join("osqdemo.toml").display().to_string();
-    let shown = world.run(&["--config", &config, "up", "--engine", "fake", "--dry-run"]);
-    assert!(shown.contains("start broker"), "{shown}");
-}
-
 /// The value and the origin of a setting.
 fn shown(world: &World, folder: &Path, setting: &str) -> String {
     let text = world.run_in(folder, &["config", "show"]);
@@ -276,94 +268,6 @@ fn shown(world: &World, folder: &Path, setting: &str) -> String {
     let line = text.lines().find(|line| line.starts_with(setting));
     let words = line.expect("the setting").split_whitespace().skip(1);
     words.collect::<Vec<_>>().join(" ")
-}
-
-#[test]
-fn the_hosts_monitor_what_the_file_says() {
-    let world = World::new();
-    let folder = folder(&format!("host-config = \"conf/my.json\"\n\n{PORTS}"));
-    let (conf, other) = (folder.path().join("conf"), folder.path().join("other"));
-    write_own(&conf, 1);
-    let other = write_own(&other, 2).display().to_string();
-    let remove_line = || fs::write(folder.path().join("osqdemo.toml"), PORTS).expect("a file");
-    let plan = |more: &[&'static str]| {
-        let arguments = [&["up", "--dry-run"][..], more].concat();
-        world.run_in(folder.path(), &arguments)
-    };
-    let ports = [
-        "--port",
-        "broker=0",
-        "--port",
-        "ksqldb-server=0",
-        "--port",
-        "console=0",
-        "--port",
-        "schema-registry=0",
-    ];
-    world.run(&[&UP[..], &ports, &["--host-config", &other]].concat());
-
-    // The file wins over what is remembered, and a second time there is nothing to do.
-    assert_eq!(shown(&world, folder.path(), "host-config"), "conf/my.json file");
-    assert_snapshot!(plan(&[]), @r"
-    exit code: 0
-    ----- stdout -----
-    1. stop host2 (the host configuration changed)
-    2. stop host1 (the host configuration changed)
-    3. start host1 (the host configuration changed), after 2
-    4. start host2 (the host configuration changed), after 1
-    ----- stderr -----
-    ");
-    let up = world.run_in(folder.path(), &["up"]);
-    assert!(
-        up.contains("the hosts have the configuration `[FOLDER]/conf/my.json`"),
-        "{up}"
-    );
-    let nothing = plan(&[]);
-    assert!(nothing.contains("\nnothing to do\n"), "{nothing}");
-    let up = world.run_in(folder.path(), &["up"]);
-    assert!(up.contains("nothing to do: 6 services are healthy"), "{up}");
-
-    // What is typed wins over the file.
-    let typed = plan(&["--host-config", "default"]);
-    assert!(
-        typed.contains("start host1 (the host configuration changed)"),
-        "{typed}"
-    );
-    // What the file names is read again.
-    write_own(&conf, 3);
-    let changed = plan(&[]);
-    assert!(
-        changed.contains("start host1 (the host configuration changed)"),
-        "{changed}"
-    );
-    fs::remove_dir_all(&conf).expect("the configuration");
-    assert_snapshot!(plan(&[]), @r"
-    exit code: 2
-    ----- stdout -----
-    ----- stderr -----
-    error: failed to read the host configuration `conf/my.json`: No such file or directory (os error 2)
-    hint: `osqdemo host-config` prints the default one, to begin with
-    ");
-
-    // A line that is removed stays in force; the default is a value as any other.
-    remove_line();
-    let nothing = plan(&[]);
-    assert!(nothing.contains("\nnothing to do\n"), "{nothing}");
-    assert_eq!(
-        shown(&world, folder.path(), "host-config"),
-        "[FOLDER]/conf/my.json remembered"
-    );
-    let default = format!("host-config = \"default\"\n\n{PORTS}");
-    fs::write(folder.path().join("osqdemo.toml"), default).expect("a file");
-    assert_eq!(shown(&world, folder.path(), "host-config"), "default file");
-    let back = plan(&[]);
-    assert!(
-        back.contains("start host1 (the host configuration changed)"),
-        "{back}"
-    );
-    world.run_in(folder.path(), &["up"]);
-    remove_line();
-    assert_eq!(shown(&world, folder.path(), "host-config"), "default default");
 }
 
 #[test]
@@ -434,101 +338,6 @@ fn only_what_is_new_asks_for_osquery_again() {
 }
 
 #[test]
-fn leaving_a_service_out() {
-    let world = World::new();
-    let up = |more: &[&'static str]| {
-        let ports = [
-            "--port",
-            "broker=0",
-            "--port",
-            "ksqldb-server=0",
-            "--port",
-            "console=0",
-            "--port",
-            "schema-registry=0",
-        ];
-        world.run(&[&UP[..], &ports, more].concat())
-    };
-    up(&[]);
-    assert_snapshot!(up(&["--without", "host1", "--dry-run"]), @r"
-    exit code: 0
-    ----- stdout -----
-    1. stop host1 (left out by `without`)
-    ----- stderr -----
-    ");
-    up(&["--without", "host1"]);
-    assert_snapshot!(up(&["--dry-run"]), @r"
-    exit code: 0
-    ----- stdout -----
-    nothing to do
-    ----- stderr -----
-    ");
-    assert_eq!(
-        states(&world, "osqdemo"),
-        [
-            "broker running",
-            "schema-registry running",
-            "ksqldb-server running",
-            "console running",
-            "host2 running",
-            "host1 left out"
-        ]
-    );
-    assert_snapshot!(world.run(&["restart", "host1"]), @r"
-    exit code: 2
-    ----- stdout -----
-    ----- stderr -----
-    error: service `host1` is left out
-    hint: `osqdemo up --without none` brings it back
-    ");
-    assert_snapshot!(world.run(&["exec", "broker"]), @r"
-    exit code: 2
-    ----- stdout -----
-    ----- stderr -----
-    error: `broker` is not a host
-    hint: the host is host2
-    ");
-    assert_snapshot!(world.run(&["logs", "host1"]), @r"
-    exit code: 0
-    ----- stdout -----
-    host1 | INFO fake service started
-    ----- stderr -----
-    ");
-    assert_snapshot!(up(&["--without", "none", "--dry-run"]), @r"
-    exit code: 0
-    ----- stdout -----
-    1. start host1 (not running)
-    ----- stderr -----
-    ");
-    assert_snapshot!(up(&["--without", "broker"]), @r"
-    exit code: 2
-    ----- stdout -----
-    ----- stderr -----
-    error: service `broker` cannot be left out: everything goes through it
-    ");
-    assert_snapshot!(up(&["--without", "hots1"]), @r"
-    exit code: 2
-    ----- stdout -----
-    ----- stderr -----
-    error: there is no service `hots1` to leave out
-    hint: did you mean `host1`?
-    ");
-    assert_snapshot!(world.run(&["up", "--stack", "confluent", "--without", "host1,schema-registry"]), @r"
-    exit code: 2
-    ----- stdout -----
-    ----- stderr -----
-    error: service `schema-registry` cannot be left out: `ksqldb-server` and `control-center` need it
-    ");
-    assert_snapshot!(world.run(&["--project", "other", "open", "--print"]), @r"
-    exit code: 16
-    ----- stdout -----
-    ----- stderr -----
-    error: console is not running
-    hint: start it with `osqdemo -p other up`
-    ");
-}
-
-#[test]
 fn the_schema_is_the_committed_one() {
     let world = World::new();
     let output = world.output(&["config", "schema"]);
@@ -538,64 +347,4 @@ fn the_schema_is_the_committed_one() {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&committed)
     );
-}
-
-#[test]
-fn a_program_of_this_folder_is_told_before_it_counts() {
-    let world = World::new();
-    let folder = tempfile::tempdir().expect("a folder");
-    fs::write(folder.path().join("osqdemo.toml"), "osqueryd = \"./mine\"").expect("a file");
-    let told = "has a program run: `osqueryd` is `[FOLDER]/mine`";
-    let up = world.run_in(folder.path(), &["up", "--engine", "fake"]);
-    assert!(
-        up.contains("warning: `osqdemo.toml` in this folder") && up.contains(told),
-        "{up}"
-    );
-    // Whoever names the file, or the program, knows.
-    let named = world.run_in(
-        folder.path(),
-        &["--config", "osqdemo.toml", "up", "--engine", "fake"],
-    );
-    assert!(!named.contains("has a program run"), "{named}");
-    let typed = world.run_in(
-        folder.path(),
-        &["up", "--engine", "fake", "--osqueryd", "builtin"],
-    );
-    assert!(!typed.contains("has a program run"), "{typed}");
-}
-
-#[test]
-fn a_relative_home_is_none() {
-    let world = World::new();
-    let output = world
-        .command(&["ps"])
-        .env_remove("OSQDEMO_HOME")
-        .env_remove("XDG_STATE_HOME")
-        .env("HOME", "relative")
-        .in_time();
-    let said = world.shown(&output);
-    assert!(said.contains("exit code: 2"), "{said}");
-    assert!(said.contains("error: no folder for the state: "), "{said}");
-}
-
-#[test]
-fn a_relative_state_folder_of_the_desktop_is_ignored() {
-    let world = World::new();
-    let folder = tempfile::tempdir().expect("a folder");
-    let output = world
-        .command(&support::FAKE)
-        .env_remove("OSQDEMO_HOME")
-        .env("XDG_STATE_HOME", "state")
-        .env("HOME", world.home())
-        .current_dir(folder.path())
-        .output()
-        .expect("it runs");
-    assert!(output.status.success(), "{}", world.shown(&output));
-    assert!(
-        world
-            .home()
-            .join(".local/state/osqdemo/osqdemo/project.json")
-            .exists()
-    );
-    assert_eq!(fs::read_dir(folder.path()).expect("the folder").count(), 0);
 }
