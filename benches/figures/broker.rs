@@ -54,6 +54,8 @@ struct Samples {
     consumed: Vec<f64>,
     fetched: Vec<f64>,
     cpu_out: Vec<f64>,
+    /// With a stop every 100 milliseconds, until all that was sent is acknowledged.
+    paused: Vec<f64>,
     transactional: Vec<f64>,
     java: Vec<f64>,
     p50: Vec<f64>,
@@ -109,6 +111,12 @@ pub(crate) fn measure(runs: usize, report: &mut Report) -> Result<()> {
             "consume, librdkafka",
             "records/s",
             samples.consumed,
+            Some("the client"),
+        );
+        add(
+            "produce, waiting every 100 ms for all, librdkafka",
+            "records/s",
+            samples.paused,
             Some("the client"),
         );
         add(
@@ -174,16 +182,25 @@ fn shares(peers: &[Peer], samples: &[Samples]) -> Vec<Figure> {
             "%",
             share(&plain.transactional, &plain.produced),
         )
+        .at_least(80.0)
+        .bound_by("the client"),
+        // A commit makes the client wait for all that it has sent; this is what the broker adds to that.
+        Figure::new(
+            format!("{name}: in transactions, of what it produces when it waits as often for all"),
+            "%",
+            share(&plain.transactional, &plain.paused),
+        )
         .at_least(80.0),
     ]
 }
 
 fn one_run(broker: &Broker, with_java: bool, samples: &mut Samples) -> Result<()> {
-    create_topics(broker, &["rate", "ping", "java", "ledger"])?;
+    create_topics(broker, &["rate", "ping", "java", "paused", "ledger"])?;
     let per_million = |ticks: f64| ticks / TICKS_PER_SECOND * 1e6 / f64::from(RECORDS);
     let before = broker.ticks();
     samples.produced.push(produce_to(broker, "rate", RECORDS)?);
     samples.cpu_in.push(per_million(broker.ticks() - before));
+    samples.paused.push(produce_with_pauses(broker)?);
     samples.transactional.push(produce_in_transactions(broker)?);
     samples.consumed.push(consume(broker)?);
     let (before, begun) = (broker.ticks(), Instant::now());
@@ -235,6 +252,17 @@ fn produce_to(broker: &Broker, topic: &str, records: u32) -> Result<f64> {
     Ok(f64::from(records - warm_up) / begun.elapsed().as_secs_f64())
 }
 
+/// The same, with a stop every 100 milliseconds until all is acknowledged, as a commit makes it.
+fn produce_with_pauses(broker: &Broker) -> Result<f64> {
+    let producer = producer(broker, "5")?;
+    let payload = payload();
+    in_turns(
+        || send(&producer, "paused", &payload),
+        || Ok(()),
+        || Ok(producer.flush(PATIENCE)?),
+    )
+}
+
 /// The same, committed every 100 milliseconds.
 fn produce_in_transactions(broker: &Broker) -> Result<f64> {
     let producer: Producing = client(broker)
@@ -243,19 +271,32 @@ fn produce_in_transactions(broker: &Broker) -> Result<f64> {
         .create()?;
     producer.init_transactions(PATIENCE)?;
     let payload = payload();
+    in_turns(
+        || send(&producer, "ledger", &payload),
+        || Ok(producer.begin_transaction()?),
+        || Ok(producer.commit_transaction(PATIENCE)?),
+    )
+}
+
+/// Records a second, sent for 100 milliseconds at a time between a beginning and an end.
+fn in_turns(
+    send: impl Fn() -> Result<()>,
+    begin: impl Fn() -> Result<()>,
+    end: impl Fn() -> Result<()>,
+) -> Result<f64> {
     let send_many = |count| -> Result<()> {
         let mut sent = 0;
         while sent < count {
-            producer.begin_transaction()?;
-            let transaction = Instant::now();
-            while sent < count && transaction.elapsed() < COMMIT_INTERVAL {
+            begin()?;
+            let turn = Instant::now();
+            while sent < count && turn.elapsed() < COMMIT_INTERVAL {
                 // The clock is not looked at for each record.
                 for _ in 0..100 {
-                    send(&producer, "ledger", &payload)?;
+                    send()?;
                 }
                 sent += 100;
             }
-            producer.commit_transaction(PATIENCE)?;
+            end()?;
         }
         Ok(())
     };

@@ -152,7 +152,7 @@ impl Default for FlushPolicy {
     }
 }
 
-/// Time limits of consumer groups.
+/// Time limits of consumer groups, and which of them change their protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupTimings {
     /// The shortest session timeout a member may ask for.
@@ -167,6 +167,43 @@ pub struct GroupTimings {
     pub initial_rebalance_delay: Duration,
     /// How long the offsets of a group without members are kept.
     pub offsets_retention: Duration,
+    /// Which groups with members in them go over to the other protocol.
+    pub migration: GroupMigration,
+}
+
+/// Whether a group with members in it changes its protocol with them (`group.consumer.migration.policy`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GroupMigration {
+    /// To the newer one when somebody joins who speaks it, and back when the last of those is gone.
+    #[default]
+    Bidirectional,
+    /// Only to the newer one.
+    Upgrade,
+    /// Only back to the classic one.
+    Downgrade,
+    /// Not at all.
+    Disabled,
+}
+
+impl GroupMigration {
+    /// Kafka's word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bidirectional => "bidirectional",
+            Self::Upgrade => "upgrade",
+            Self::Downgrade => "downgrade",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    pub(crate) fn upgrades(self) -> bool {
+        matches!(self, Self::Bidirectional | Self::Upgrade)
+    }
+
+    pub(crate) fn downgrades(self) -> bool {
+        matches!(self, Self::Bidirectional | Self::Downgrade)
+    }
 }
 
 impl Default for GroupTimings {
@@ -178,6 +215,7 @@ impl Default for GroupTimings {
             consumer_heartbeat_interval: Duration::from_secs(5),
             initial_rebalance_delay: Duration::ZERO,
             offsets_retention: Duration::from_secs(7 * 24 * 60 * 60),
+            migration: GroupMigration::default(),
         }
     }
 }

@@ -48,8 +48,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::config::{
-    ClientCertificates, Config, ConfigFile, ConfigFileError, FlushPolicy, GroupTimings, HostPort, Limits,
-    Listener, Mechanism, RetentionDefaults, Secret, Security, Tls, TokenKeys, Tokens, User, WithoutAcl,
+    ClientCertificates, Config, ConfigFile, ConfigFileError, FlushPolicy, GroupMigration, GroupTimings,
+    HostPort, Limits, Listener, Mechanism, RetentionDefaults, Secret, Security, Tls, TokenKeys, Tokens, User,
+    WithoutAcl,
 };
 pub use self::error::Error;
 use self::maintenance::flush_all;

@@ -2,7 +2,9 @@
 //!
 //! Four kinds of threads meet here. osqueryd's calls bring lines and never wait for Kafka; *librdkafka* hears what became
 //! of messages; *delivery* books that and hands over what waits on disk; *sync* waits for the disk. Nobody holds the outbox
-//! while he waits. What is shared between them, and its beginning and end, stand here; what each does has a file.
+//! while he waits. What each of them does has a file.
+//!
+//! Long because what four kinds of threads share stands together, with its beginning and its end.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -24,7 +24,8 @@ use crate::topics::Topics;
 
 /// The first version in which members make up their ids themselves.
 const OWN_ID_SINCE: i16 = 1;
-/// What the description calls a member that speaks this protocol.
+/// What the description calls a member that speaks the classic protocol, and one that speaks this.
+const SPEAKS_CLASSIC: i8 = 0;
 const SPEAKS_CONSUMER: i8 = 1;
 
 impl Subscribable for Topics {
@@ -196,7 +197,10 @@ fn describe_member(topics: &Topics, id: &StrBytes, member: &Member) -> Described
         .with_subscribed_topic_regex(member.pattern().cloned())
         .with_assignment(assignment(&member.assigned))
         .with_target_assignment(assignment(&member.target))
-        .with_member_type(SPEAKS_CONSUMER)
+        .with_member_type(match member.classic {
+            Some(_) => SPEAKS_CLASSIC,
+            None => SPEAKS_CONSUMER,
+        })
 }
 
 fn by_topic(places: &BTreeSet<Place>) -> BTreeMap<Uuid, Vec<i32>> {

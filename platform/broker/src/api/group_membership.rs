@@ -12,6 +12,7 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 use tokio::sync::oneshot;
 
+use super::offsets::sync;
 use super::{Call, NO_ERROR, Session};
 use crate::groups::group::Claim;
 use crate::groups::member::{FirstJoin, JoinRefusal, Joined, Joining, SkipsAssignment};
@@ -63,7 +64,11 @@ pub(crate) async fn handle_join(
         },
     };
     let member_id = request.member_id;
-    let result = match session.node.groups.join(&owned(&request.group_id.0), joining) {
+    let result = match session
+        .node
+        .groups
+        .join(&owned(&request.group_id.0), joining, &session.node.topics)
+    {
         Ok(answer) => wait(session, answer).await.unwrap_or_else(|code| {
             Err(JoinRefusal {
                 code,
@@ -122,12 +127,21 @@ pub(crate) async fn handle_sync(
         .iter()
         .map(|assigned| (assigned.member_id.clone(), assigned.assignment.clone()))
         .collect();
-    let result = match session
-        .node
-        .groups
-        .sync(&request.group_id.0, claim, named, assignments)
-    {
+    let result = match session.node.groups.sync(
+        &request.group_id.0,
+        claim,
+        named,
+        assignments,
+        &session.node.topics,
+    ) {
         Ok(answer) => wait(session, answer).await.unwrap_or_else(Err),
+        Err(code) => Err(code),
+    };
+    // Where the broker assigns, nobody is told before it is safe.
+    let is_safe = || session.node.groups.is_safe(&request.group_id.0);
+    let result = match result {
+        Ok(assigned) if is_safe() || sync(session).await => Ok(assigned),
+        Ok(_) => Err(ResponseError::CoordinatorNotAvailable),
         Err(code) => Err(code),
     };
     match result {

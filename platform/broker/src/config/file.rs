@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 
 use self::limits::TypedLimits;
 use self::typed::{
-    Typed, TypedClientCertificates, TypedFlush, TypedListener, TypedMetrics, TypedTls, TypedTokens,
-    TypedUser, TypedWithoutAcl,
+    Typed, TypedClientCertificates, TypedFlush, TypedListener, TypedMetrics, TypedMigration, TypedTls,
+    TypedTokens, TypedUser, TypedWithoutAcl,
 };
 use super::{
-    ClientCertificates, Config, FlushPolicy, HostPort, Listener, Mechanism, Secret, Security, Tls, TokenKeys,
-    Tokens, User, WithoutAcl,
+    ClientCertificates, Config, FlushPolicy, GroupMigration, HostPort, Listener, Mechanism, Secret, Security,
+    Tls, TokenKeys, Tokens, User, WithoutAcl,
 };
 
 /// No configuration, and no file with a password, is larger.
@@ -37,6 +37,8 @@ pub struct ConfigFile {
     pub metrics: Option<(SocketAddr, Vec<String>)>,
     /// When acknowledged records are forced to the disk, where the file says it.
     pub flush: Option<FlushPolicy>,
+    /// Which groups change their protocol with members in them, where the file says it.
+    pub migration: Option<GroupMigration>,
     limits: TypedLimits,
 }
 
@@ -77,7 +79,7 @@ impl ConfigFileError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Syntax { .. } => Some(
-                "there is `flush`, and the tables are `[[listener]]`, `[[user]]`, `[tokens]`, `[acls]`, `[metrics]` and `[limits]`; docs/broker.md shows an example"
+                "there is `flush`, and the tables are `[[listener]]`, `[[user]]`, `[tokens]`, `[acls]`, `[groups]`, `[metrics]` and `[limits]`; docs/broker.md shows an example"
                     .to_owned(),
             ),
             _ => None,
@@ -138,6 +140,9 @@ impl ConfigFile {
         if let Some(flush) = self.flush {
             config.flush = flush;
         }
+        if let Some(migration) = self.migration {
+            config.groups.migration = migration;
+        }
         self.limits.apply(config);
     }
 }
@@ -188,6 +193,12 @@ impl Reader<'_> {
             flush: typed.flush.map(|flush| match flush {
                 TypedFlush::Interval => FlushPolicy::default(),
                 TypedFlush::EveryBatch => FlushPolicy::EveryBatch,
+            }),
+            migration: typed.groups.migration.map(|migration| match migration {
+                TypedMigration::Bidirectional => GroupMigration::Bidirectional,
+                TypedMigration::Upgrade => GroupMigration::Upgrade,
+                TypedMigration::Downgrade => GroupMigration::Downgrade,
+                TypedMigration::Disabled => GroupMigration::Disabled,
             }),
             limits: typed.limits,
             security: Security {

@@ -2,18 +2,22 @@
 //!
 //! Members say in heartbeats what they subscribe to and what they own; the broker works out a target for each of them
 //! and leads them there one by one, each at its own pace: first a member gives up what is not its own any more, then
-//! others get it. [`ConsumerGroup`] is a state machine that is told the time and which topics there are; nobody waits
+//! others get it. Some of them may still speak the classic protocol (`classic.rs`). [`ConsumerGroup`] is a state machine that is told the time and which topics there are; nobody waits
 //! in it.
 
 pub(crate) mod assignor;
 mod beat;
 #[cfg(test)]
 mod chaos_tests;
+mod classic;
+#[cfg(test)]
+mod classic_tests;
+mod conversion;
 mod member;
 mod reconciliation;
 pub(crate) mod snapshot;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -24,6 +28,7 @@ use uuid::Uuid;
 
 use self::assignor::Assignor;
 pub(crate) use self::beat::{Beat, Heartbeat, JOINS, Refusal};
+pub(crate) use self::classic::Classic;
 pub(crate) use self::member::Member;
 use super::events::Events;
 
@@ -159,10 +164,10 @@ impl ConsumerGroup {
             .members
             .get(member_id)
             .ok_or(ResponseError::UnknownMemberId)?;
-        if member.epoch == epoch {
-            Ok(())
-        } else {
-            Err(ResponseError::StaleMemberEpoch)
+        match &member.classic {
+            _ if member.epoch == epoch => Ok(()),
+            Some(_) => Err(ResponseError::IllegalGeneration),
+            None => Err(ResponseError::StaleMemberEpoch),
         }
     }
 
@@ -214,6 +219,12 @@ impl ConsumerGroup {
         if self.members.is_empty() {
             self.events.agree(self.epoch, 0, StrBytes::new());
         }
+    }
+
+    /// Whether nobody but that member has a partition, or may not have given it up yet.
+    fn is_free(&self, place: &Place, to: &StrBytes) -> bool {
+        let mut others = self.members.iter().filter(|(other, _)| *other != to);
+        !others.any(|(_, other)| other.holds(place))
     }
 
     /// What is to be assigned is not what it was: it is worked out with the next heartbeat.

@@ -1,6 +1,9 @@
 //! All groups of the broker, their offsets, and the timer that ends sessions and rebalances.
 
 mod consumers;
+mod conversion;
+#[cfg(test)]
+mod conversion_tests;
 mod forgetting;
 mod shown;
 #[cfg(test)]
@@ -19,7 +22,7 @@ use tokio::sync::{Notify, oneshot};
 
 pub(crate) use self::consumers::GroupSettingError;
 pub(crate) use self::shown::{GroupKind, Listing};
-use super::consumer::ConsumerGroup;
+use super::consumer::{ConsumerGroup, Subscribable};
 use super::group::{Claim, Commit, Group};
 use super::member::{JoinRefusal, JoinResult, Joining, SyncResult};
 use super::offsets::{Committed, GroupOffsets, OffsetStore, TopicPartition};
@@ -30,8 +33,6 @@ use crate::error::Error;
 use crate::storage::disk::SharedDisk;
 use crate::told::beginning;
 
-/// The kind of group whose members say which topics they read.
-const CONSUMERS: &str = "consumer";
 /// How long a group is shown that nobody is in and that has committed nothing, as Kafka shows it until its next clean-up.
 const SHOWN_EMPTY: Duration = Duration::from_secs(10 * 60);
 
@@ -85,28 +86,24 @@ impl Coordinator {
         &self,
         group_id: &StrBytes,
         joining: Joining,
+        topics: &dyn Subscribable,
     ) -> Result<oneshot::Receiver<JoinResult>, JoinRefusal> {
-        let refuse = |code| {
-            Err(JoinRefusal {
-                code,
-                member_id: joining.member_id.clone(),
-            })
-        };
+        let refuse = |member_id, code| Err(JoinRefusal { code, member_id });
         if group_id.is_empty() {
-            return refuse(ResponseError::InvalidGroupId);
+            return refuse(joining.member_id, ResponseError::InvalidGroupId);
         }
         let allowed = self.timings.min_session_timeout..=self.timings.max_session_timeout;
         if !allowed.contains(&joining.session_timeout) {
-            return refuse(ResponseError::InvalidSessionTimeout);
+            return refuse(joining.member_id, ResponseError::InvalidSessionTimeout);
         }
         let (reply, answer) = oneshot::channel();
         let mut groups = self.groups();
-        let knows_itself = !joining.member_id.is_empty();
-        if knows_itself && !groups.contains_key(group_id) {
-            return refuse(ResponseError::UnknownMemberId);
-        }
-        if !self.give_up_consumers(group_id) {
-            return refuse(ResponseError::InconsistentGroupProtocol);
+        let Some((joining, reply)) = self.join_consumers(&mut groups, group_id, joining, topics, reply)
+        else {
+            return Ok(answer);
+        };
+        if !joining.member_id.is_empty() && !groups.contains_key(group_id) {
+            return refuse(joining.member_id, ResponseError::UnknownMemberId);
         }
         let group = groups
             .entry(group_id.clone())
@@ -125,9 +122,18 @@ impl Coordinator {
         claim: Claim<'_>,
         protocol: Option<(&StrBytes, &StrBytes)>,
         assignments: Vec<(StrBytes, Bytes)>,
+        topics: &dyn Subscribable,
     ) -> Result<oneshot::Receiver<SyncResult>, ResponseError> {
         let (reply, answer) = oneshot::channel();
-        self.with(group_id, |group| {
+        let groups = self.groups();
+        let synced = self.with_members(group_id, |group| {
+            group.sync_classic(claim, protocol, topics, Instant::now())
+        });
+        if let Some((synced, written)) = synced {
+            let _ = reply.send(written.and(synced));
+            return Ok(answer);
+        }
+        self.with(groups, group_id, |group| {
             group.sync(claim, protocol, assignments, Instant::now(), reply);
             Ok(())
         })?;
@@ -136,8 +142,13 @@ impl Coordinator {
 
     /// A member shows that it is alive.
     pub(crate) fn heartbeat(&self, group_id: &StrBytes, claim: Claim<'_>) -> Result<(), ResponseError> {
+        let mut groups = self.groups();
+        let heard = self.with_members(group_id, |group| group.heartbeat_classic(claim, Instant::now()));
+        if let Some((heard, _)) = heard {
+            return heard;
+        }
         // Deadlines only move away, so the timer needs no word of it.
-        self.groups()
+        groups
             .get_mut(group_id)
             .ok_or(ResponseError::UnknownMemberId)?
             .heartbeat(claim, Instant::now())
@@ -150,9 +161,14 @@ impl Coordinator {
         member_id: &StrBytes,
         instance_id: Option<&StrBytes>,
     ) -> Result<(), ResponseError> {
-        self.with(group_id, |group| {
-            group.leave(member_id, instance_id, Instant::now())
-        })
+        let mut groups = self.groups();
+        let now = Instant::now();
+        let left = self.with_members(group_id, |group| group.leave_classic(member_id, instance_id));
+        if let Some((left, _)) = left {
+            self.go_back(&mut groups, &mut self.consumers(), group_id, now);
+            return left;
+        }
+        self.with(groups, group_id, |group| group.leave(member_id, instance_id, now))
     }
 
     /// Commits offsets for a member, or for a consumer that is in no generation.
@@ -179,10 +195,11 @@ impl Coordinator {
         claim: Claim<'_>,
         commit: Commit,
     ) -> Result<(), ResponseError> {
-        if let Some(checked) = self.check_consumer(group_id, claim.member_id, claim.generation) {
+        let mut groups = self.groups();
+        if let Some(checked) = self.may_commit_to_consumers(group_id, claim, commit) {
             return checked;
         }
-        match self.groups().get_mut(group_id) {
+        match groups.get_mut(group_id) {
             Some(group) => group.may_commit(claim, commit, Instant::now()),
             None if claim.generation < 0 => Ok(()),
             None => Err(ResponseError::IllegalGeneration),
@@ -267,7 +284,7 @@ impl Coordinator {
             }
         }
         groups.retain(|_, group| !group.is_over(now, SHOWN_EMPTY));
-        let next_of_consumers = self.expire_consumers(now);
+        let next_of_consumers = self.expire_consumers(&mut groups, now);
         groups
             .values()
             .filter_map(Group::next_deadline)
@@ -279,10 +296,10 @@ impl Coordinator {
 
     fn with<T>(
         &self,
+        mut groups: MutexGuard<'_, HashMap<StrBytes, Group>>,
         group_id: &StrBytes,
         act: impl FnOnce(&mut Group) -> Result<T, ResponseError>,
     ) -> Result<T, ResponseError> {
-        let mut groups = self.groups();
         let group = groups.get_mut(group_id).ok_or(ResponseError::UnknownMemberId)?;
         let done = act(group);
         self.write_down(group_id, group);

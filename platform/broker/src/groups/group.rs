@@ -18,6 +18,7 @@ use super::member::{Assigned, Member, SyncResult};
 
 #[cfg(test)]
 mod chaos_tests;
+mod conversion;
 mod joining;
 mod memory;
 mod rebalance;
@@ -125,6 +126,11 @@ impl Group {
         &self.protocol_type
     }
 
+    /// Counts what was agreed on.
+    pub(crate) fn generation(&self) -> i32 {
+        self.generation
+    }
+
     /// The assignor in force.
     pub(crate) fn protocol(&self) -> &StrBytes {
         &self.protocol
@@ -133,6 +139,11 @@ impl Group {
     /// Its members by id.
     pub(crate) fn members(&self) -> &BTreeMap<StrBytes, Member> {
         &self.members
+    }
+
+    /// Whether a static member has that name.
+    pub(crate) fn has_instance(&self, instance_id: &StrBytes) -> bool {
+        self.instances.contains_key(instance_id)
     }
 
     /// What happened that the log was not told yet.
@@ -412,7 +423,7 @@ impl Group {
         }
     }
 
-    fn check_generation(&self, claim: Claim<'_>) -> Result<(), ResponseError> {
+    pub(super) fn check_generation(&self, claim: Claim<'_>) -> Result<(), ResponseError> {
         self.check_member(claim)?;
         if claim.generation == self.generation {
             Ok(())

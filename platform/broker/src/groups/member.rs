@@ -7,9 +7,14 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 use tokio::sync::oneshot;
 
+use crate::identity::random_uuid;
+
 /// How long a newcomer is waited with for a rebalance to end, as in Kafka: one that gave up and tries again leaves a member
 /// behind each time.
 const NEW_MEMBER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// The kind of group whose members say which topics they read.
+pub(crate) const CONSUMERS: &str = "consumer";
 
 /// What a consumer says of itself when it joins.
 #[derive(Debug, Clone)]
@@ -109,6 +114,11 @@ pub(crate) type JoinResult = Result<Joined, JoinRefusal>;
 /// How a sync ends.
 pub(crate) type SyncResult = Result<Assigned, ResponseError>;
 
+/// An id that no member has.
+pub(crate) fn new_member_id(prefix: &StrBytes) -> StrBytes {
+    StrBytes::from_string(format!("{prefix}-{}", random_uuid()))
+}
+
 /// One member of a group.
 #[derive(Debug)]
 pub(crate) struct Member {
@@ -147,6 +157,22 @@ impl Member {
             waiting_to_join: None,
             waiting_to_sync: None,
             skips_assignment: joining.skips_assignment,
+        }
+    }
+
+    /// What it said when it joined.
+    pub(crate) fn joining(&self, member_id: &StrBytes) -> Joining {
+        Joining {
+            member_id: member_id.clone(),
+            instance_id: self.instance_id.clone(),
+            client_id: self.client_id.clone(),
+            client_host: self.client_host.clone(),
+            session_timeout: self.session_timeout,
+            rebalance_timeout: self.rebalance_timeout,
+            protocol_type: StrBytes::from_static_str(CONSUMERS),
+            protocols: self.protocols.clone(),
+            first_join: FirstJoin::AtOnce,
+            skips_assignment: self.skips_assignment,
         }
     }
 

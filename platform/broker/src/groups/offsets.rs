@@ -210,6 +210,19 @@ impl OffsetStore {
         })
     }
 
+    /// Writes down that a group has become one that the broker assigns, and who is in it.
+    pub(crate) fn note_conversion(
+        &mut self,
+        group: &StrBytes,
+        members: BTreeMap<StrBytes, MemberSnapshot>,
+    ) -> io::Result<()> {
+        let members = members.into_iter();
+        self.record(Entry::Converted {
+            group: group.to_string(),
+            members: members.map(|(id, member)| (id.to_string(), member)).collect(),
+        })
+    }
+
     /// Commits offsets, all or none.
     pub(crate) fn commit(
         &mut self,

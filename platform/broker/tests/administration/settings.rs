@@ -178,6 +178,7 @@ async fn the_broker_tells_what_it_is_and_what_it_is_bound_by() {
         ("fetch.max.bytes", "4194304"),
         ("group.consumer.assignors", "uniform,range"),
         ("group.consumer.max.size", "1000"),
+        ("group.consumer.migration.policy", "bidirectional"),
         ("group.consumer.session.timeout.ms", "45000"),
         ("group.max.session.timeout.ms", "1800000"),
         ("group.min.session.timeout.ms", "6000"),

@@ -102,6 +102,10 @@ const TEXTS: &[(&str, &str)] = &[
         "The most members of a group whose partitions the broker assigns.",
     ),
     (
+        "group.consumer.migration.policy",
+        "Whether a group with members in it changes its protocol with them: bidirectional, upgrade (to the newer one), downgrade (back to the classic one) or disabled.",
+    ),
+    (
         "group.consumer.min.heartbeat.interval.ms",
         "The smallest consumer.heartbeat.interval.ms that a group may have.",
     ),

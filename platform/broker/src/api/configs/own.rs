@@ -15,6 +15,7 @@ use crate::transactions;
 
 /// DescribeConfigs' numbers for kinds of values.
 const BOOLEAN: i8 = 1;
+const STRING: i8 = 2;
 pub(super) const INT: i8 = 3;
 const LONG: i8 = 5;
 const LIST: i8 = 7;
@@ -85,6 +86,12 @@ pub(super) const SETTINGS: &[Own] = &[
     own("group.consumer.max.size", INT, "2147483647", |_| {
         MAX_MEMBERS.to_string()
     }),
+    own(
+        "group.consumer.migration.policy",
+        STRING,
+        "bidirectional",
+        |config| config.groups.migration.name().to_owned(),
+    ),
     own("group.consumer.min.heartbeat.interval.ms", INT, "5000", |_| {
         ms(MIN_HEARTBEAT)
     }),

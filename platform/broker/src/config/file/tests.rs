@@ -237,3 +237,16 @@ fn when_records_are_synced_and_what_clients_may_take_can_be_said() {
         assert!(told.to_string().contains("line "), "{wrong}: {told}");
     }
 }
+
+#[test]
+fn groups_may_be_kept_from_changing_their_protocol() {
+    let file = |text: &str| ConfigFile::parse(text, Path::new("/etc/broker.toml"), |_| None);
+    let mut config = Config::new("data");
+    assert_eq!(config.groups.migration, GroupMigration::Bidirectional);
+    file("[groups]\nmigration = \"disabled\"\n")
+        .unwrap()
+        .apply(&mut config);
+    assert_eq!(config.groups.migration, GroupMigration::Disabled);
+    let wrong = file("[groups]\nmigration = \"sideways\"\n").unwrap_err();
+    assert!(wrong.to_string().contains("sideways"), "{wrong}");
+}

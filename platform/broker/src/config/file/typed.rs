@@ -11,6 +11,8 @@ use super::limits::TypedLimits;
 pub(super) struct Typed {
     pub(super) flush: Option<TypedFlush>,
     #[serde(default)]
+    pub(super) groups: TypedGroups,
+    #[serde(default)]
     pub(super) limits: TypedLimits,
     #[serde(default)]
     pub(super) listener: Vec<TypedListener>,
@@ -20,6 +22,21 @@ pub(super) struct Typed {
     #[serde(default)]
     pub(super) acls: TypedAcls,
     pub(super) metrics: Option<TypedMetrics>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct TypedGroups {
+    pub(super) migration: Option<TypedMigration>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum TypedMigration {
+    Bidirectional,
+    Upgrade,
+    Downgrade,
+    Disabled,
 }
 
 #[derive(Deserialize, Clone, Copy)]

@@ -161,19 +161,14 @@ impl ConsumerGroup {
             let is_away = self
                 .members
                 .get(&former_id)
-                .is_some_and(|former| former.epoch == LEAVES_FOR_A_WHILE);
+                .is_some_and(|former| former.epoch == LEAVES_FOR_A_WHILE || former.classic.is_some());
             if !is_away {
                 return Err(Refusal::new(
                     ResponseError::UnreleasedInstanceId,
                     format!("the instance id `{instance_id}` is member `{former_id}`'s, who has not left"),
                 ));
             }
-            if let Some(mut member) = self.members.remove(&former_id) {
-                member.start_over();
-                self.members.insert(said.member_id.clone(), member);
-            }
-            self.instances.insert(instance_id.clone(), said.member_id.clone());
-            self.news.extend([former_id, said.member_id.clone()]);
+            self.take_place(former_id, said.member_id.clone(), instance_id.clone());
             return Ok(());
         }
         if self.members.len() >= MAX_MEMBERS {
@@ -192,6 +187,16 @@ impl ConsumerGroup {
         Ok(())
     }
 
+    /// A static member comes back under another id.
+    pub(super) fn take_place(&mut self, former_id: StrBytes, id: StrBytes, instance_id: StrBytes) {
+        if let Some(mut member) = self.members.remove(&former_id) {
+            member.start_over();
+            self.members.insert(id.clone(), member);
+        }
+        self.instances.insert(instance_id, id.clone());
+        self.news.extend([former_id, id]);
+    }
+
     /// A member goes on, at the epoch it was told last or the one before, when the answer was lost.
     fn recognize(&self, said: &Heartbeat) -> Result<(), Refusal> {
         if let Some(instance_id) = &said.instance_id
@@ -203,7 +208,10 @@ impl ConsumerGroup {
                 format!("the instance id `{instance_id}` is member `{current}`'s now"),
             ));
         }
-        let member = self.members.get(&said.member_id).ok_or_else(|| unknown(said))?;
+        let member = self.members.get(&said.member_id);
+        let member = member
+            .filter(|member| member.classic.is_none())
+            .ok_or_else(|| unknown(said))?;
         let answer_was_lost = said.epoch == member.previous_epoch
             && said
                 .owned
@@ -235,7 +243,10 @@ impl ConsumerGroup {
             }
             None => said.member_id.clone(),
         };
-        let member = self.members.get_mut(&member_id).ok_or_else(|| unknown(said))?;
+        let member = self.members.get_mut(&member_id);
+        let member = member
+            .filter(|member| member.classic.is_none())
+            .ok_or_else(|| unknown(said))?;
         if said.epoch == LEAVES_FOR_A_WHILE {
             member.epoch = LEAVES_FOR_A_WHILE;
             member.revoke_by = None;

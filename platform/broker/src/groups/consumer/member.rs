@@ -10,6 +10,8 @@ use regex::Regex;
 use super::Place;
 use super::assignor::Assignor;
 use super::beat::{Heartbeat, JOINS, Refusal};
+use super::classic::Classic;
+use crate::groups::member::{CONSUMERS, FirstJoin, Joining, SkipsAssignment};
 use crate::pattern;
 
 /// How far a member is on its way to its target.
@@ -58,6 +60,8 @@ pub(crate) struct Member {
     pub(crate) assigned: BTreeSet<Place>,
     /// What it is to read in the end.
     pub(crate) target: BTreeSet<Place>,
+    /// What it has besides where it speaks the classic protocol.
+    pub(crate) classic: Option<Classic>,
     pub(super) previous_epoch: i32,
     pub(super) progress: Progress,
     /// What it is to give up and has not said that it did.
@@ -83,6 +87,7 @@ impl Member {
             client_id: said.client_id.clone(),
             client_host: said.client_host.clone(),
             epoch: JOINS,
+            classic: None,
             previous_epoch: JOINS,
             progress: Progress::Stable,
             assigned: BTreeSet::new(),
@@ -166,12 +171,34 @@ impl Member {
 
     /// It has nothing of what it had, and joins with that.
     pub(super) fn start_over(&mut self) {
+        self.classic = None;
         self.epoch = JOINS;
         self.previous_epoch = JOINS;
         self.progress = Progress::Stable;
         self.assigned.clear();
         self.revoking.clear();
         self.revoke_by = None;
+    }
+
+    /// What it has, or may not have given up yet.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &Place> {
+        self.assigned.union(&self.revoking)
+    }
+
+    /// What it would say to a group of the classic protocol, of which it speaks this.
+    pub(crate) fn joining(&self, id: &StrBytes, classic: &Classic) -> Joining {
+        Joining {
+            member_id: id.clone(),
+            instance_id: self.instance_id.clone(),
+            client_id: self.client_id.clone(),
+            client_host: self.client_host.clone(),
+            session_timeout: classic.session,
+            rebalance_timeout: self.rebalance_timeout,
+            protocol_type: StrBytes::from_static_str(CONSUMERS),
+            protocols: classic.protocols.clone(),
+            first_join: FirstJoin::AtOnce,
+            skips_assignment: SkipsAssignment::No,
+        }
     }
 
     /// Whether it has a partition, or may not have given it up yet.
@@ -189,13 +216,20 @@ impl Member {
         if self.deadline <= now {
             return Some("its session has expired");
         }
+        if self.due_by().is_some_and(|by| by <= now) {
+            return Some("it did not join again, or ask for its assignment, in time");
+        }
         let keeps = self.revoke_by.is_some_and(|revoke_by| revoke_by <= now);
         keeps.then_some("it did not give up in time what is not its own any more")
     }
 
+    fn due_by(&self) -> Option<Instant> {
+        self.classic.as_ref().and_then(Classic::due_by)
+    }
+
     /// When it is removed, unless it is heard of.
     pub(super) fn next_deadline(&self) -> Instant {
-        self.revoke_by
-            .map_or(self.deadline, |revoke_by| revoke_by.min(self.deadline))
+        let others = self.revoke_by.into_iter().chain(self.due_by());
+        others.fold(self.deadline, Instant::min)
     }
 }

@@ -27,11 +27,11 @@ impl ConsumerGroup {
         }
         let kept: BTreeSet<Place> = member.assigned.intersection(&member.target).copied().collect();
         let given_up: BTreeSet<Place> = member.assigned.difference(&member.target).copied().collect();
-        let (free, taken): (BTreeSet<Place>, BTreeSet<Place>) =
-            member.target.difference(&kept).copied().partition(|place| {
-                let mut others = self.members.iter().filter(|(other, _)| *other != member_id);
-                !others.any(|(_, other)| other.holds(place))
-            });
+        let (free, taken): (BTreeSet<Place>, BTreeSet<Place>) = member
+            .target
+            .difference(&kept)
+            .copied()
+            .partition(|place| self.is_free(place, member_id));
         let has_to_revoke = still_has(&given_up);
         let Some(member) = self.members.get_mut(member_id) else {
             return;

@@ -12,7 +12,8 @@ use uuid::Uuid;
 use super::assignor::Assignor;
 use super::beat::Heartbeat;
 use super::member::{Member, Pattern, Progress};
-use super::{ConsumerGroup, Place, Timing};
+use super::{Classic, ConsumerGroup, Place, Timing};
+use crate::groups::snapshot::Blob;
 
 /// One member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,16 @@ pub(crate) struct MemberSnapshot {
     assigned: BTreeMap<String, Vec<i32>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     revoking: BTreeMap<String, Vec<i32>>,
+    /// Where it speaks the classic protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    classic: Option<ClassicSnapshot>,
+}
+
+/// What a member that speaks the classic protocol has besides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct ClassicSnapshot {
+    session_ms: u64,
+    protocols: Vec<(String, Blob)>,
 }
 
 impl Member {
@@ -49,6 +60,14 @@ impl Member {
             previous_epoch: self.previous_epoch,
             assigned: by_topic(&self.assigned),
             revoking: by_topic(&self.revoking),
+            classic: self.classic.as_ref().map(|classic| ClassicSnapshot {
+                session_ms: u64::try_from(classic.session.as_millis()).unwrap_or(u64::MAX),
+                protocols: classic
+                    .protocols
+                    .iter()
+                    .map(|(name, metadata)| (name.to_string(), Blob(metadata.clone())))
+                    .collect(),
+            }),
         }
     }
 
@@ -67,7 +86,15 @@ impl Member {
             assignor: None,
             owned: None,
         };
-        let mut member = Self::new(&said, now + timing.session);
+        let classic = stored.classic.as_ref().map(|classic| {
+            let protocols = classic.protocols.iter();
+            let protocols =
+                protocols.map(|(name, metadata)| (StrBytes::from_string(name.clone()), metadata.0.clone()));
+            Classic::new(Duration::from_millis(classic.session_ms), protocols.collect())
+        });
+        let session = classic.as_ref().map_or(timing.session, |classic| classic.session);
+        let mut member = Self::new(&said, now + session);
+        member.classic = classic;
         let pattern = text(&stored.pattern).and_then(|text| Pattern::new(&text).ok());
         let assignor = text(&stored.assignor).and_then(|name| Assignor::of(&name).ok());
         member.update(&said, assignor, pattern);

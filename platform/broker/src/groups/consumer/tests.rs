@@ -2,17 +2,17 @@
 
 use super::beat::{LEAVES, LEAVES_FOR_A_WHILE};
 use super::*;
-pub(super) use crate::groups::group::tests::name;
+pub(crate) use crate::groups::group::tests::name;
 
-const SECOND: Duration = Duration::from_secs(1);
-pub(super) const TIMING: Timing = Timing {
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const TIMING: Timing = Timing {
     session: Duration::from_secs(45),
     heartbeat: Duration::from_secs(5),
 };
-pub(super) const LINES: Uuid = Uuid::from_u128(7);
+pub(crate) const LINES: Uuid = Uuid::from_u128(7);
 
 /// The topics of a test: a count of partitions for each name.
-pub(super) struct Topics(pub(super) Vec<(&'static str, Uuid, i32)>, pub(super) u64);
+pub(crate) struct Topics(pub(crate) Vec<(&'static str, Uuid, i32)>, pub(crate) u64);
 
 impl Subscribable for Topics {
     fn version(&self) -> u64 {
@@ -29,13 +29,13 @@ impl Subscribable for Topics {
     }
 }
 
-struct Scene {
-    group: ConsumerGroup,
-    topics: Topics,
-    now: Instant,
+pub(super) struct Scene {
+    pub(super) group: ConsumerGroup,
+    pub(super) topics: Topics,
+    pub(super) now: Instant,
 }
 
-pub(super) fn joining(member: &str) -> Heartbeat {
+pub(crate) fn joining(member: &str) -> Heartbeat {
     Heartbeat {
         member_id: name(member),
         epoch: JOINS,
@@ -58,7 +58,7 @@ fn of_instance(member: &str, instance: &str) -> Heartbeat {
     }
 }
 
-fn going_on(member: &str, epoch: i32, owned: Option<&[i32]>) -> Heartbeat {
+pub(super) fn going_on(member: &str, epoch: i32, owned: Option<&[i32]>) -> Heartbeat {
     Heartbeat {
         epoch,
         rebalance_timeout: None,
@@ -68,12 +68,12 @@ fn going_on(member: &str, epoch: i32, owned: Option<&[i32]>) -> Heartbeat {
     }
 }
 
-fn places(partitions: &[i32]) -> BTreeSet<Place> {
+pub(super) fn places(partitions: &[i32]) -> BTreeSet<Place> {
     partitions.iter().map(|partition| (LINES, *partition)).collect()
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             group: ConsumerGroup::new(),
             topics: Topics(vec![("lines", LINES, 4)], 1),

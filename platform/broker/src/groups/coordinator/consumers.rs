@@ -1,13 +1,16 @@
 //! The groups whose partitions the broker assigns.
 
+use std::collections::HashMap;
 use std::io;
 use std::time::Instant;
 
 use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
-use super::{CONSUMERS, Coordinator, GroupKind, Listing, SHOWN_EMPTY};
+use super::{Coordinator, GroupKind, Listing, SHOWN_EMPTY};
 use crate::groups::consumer::{Beat, ConsumerGroup, Heartbeat, JOINS, Refusal, Subscribable, Timing};
+use crate::groups::group::{Claim, Commit, Group};
+use crate::groups::member::CONSUMERS;
 use crate::groups::settings::{self, GroupSettings, InvalidGroupSetting};
 use crate::told::beginning;
 use crate::topics::Commitment;
@@ -52,14 +55,15 @@ impl Coordinator {
             ));
         }
         let mut groups = self.groups();
-        if groups.get(group_id).is_some_and(|group| !group.is_deserted()) {
-            // Kafka's broker says GROUP_ID_NOT_FOUND where it does not convert groups, with which librdkafka waits in silence.
-            return Err(Refusal::new(
-                ResponseError::InvalidRequest,
-                format!(
-                    "group `{group_id}` has members that use the classic protocol; they must leave first"
-                ),
-            ));
+        if let Some(classic) = groups.get(group_id).filter(|group| !group.is_deserted()) {
+            let (group, beat) = self.upgrade(group_id, classic, said, topics, timing)?;
+            let is_safe = self.offsets().is_synced(group.last_entry);
+            self.consumers().insert(group_id.clone(), group);
+            if let Some(classic) = groups.remove(group_id) {
+                classic.dissolve();
+            }
+            self.deadlines_changed.notify_one();
+            return Ok((beat, is_safe));
         }
         let mut consumers = self.consumers();
         if said.epoch != JOINS && !consumers.contains_key(group_id) {
@@ -80,16 +84,37 @@ impl Coordinator {
         } else {
             // Nobody is in it, and from now on it is of this kind.
             groups.remove(group_id);
+            self.go_back(&mut groups, &mut consumers, group_id, Instant::now());
         }
         drop((consumers, groups));
         self.deadlines_changed.notify_one();
-        written.map_err(|error| {
-            Refusal::new(
-                ResponseError::CoordinatorNotAvailable,
-                format!("the members of the group cannot be written down: {error}"),
-            )
-        })?;
+        written.map_err(|error| unwritten(&error))?;
         beat.map(|beat| (beat, is_safe))
+    }
+
+    /// Does something to a group that the broker assigns and that somebody is in, and whether it could be written down;
+    /// `None` where there is no such group.
+    pub(super) fn with_members<T>(
+        &self,
+        group_id: &StrBytes,
+        act: impl FnOnce(&mut ConsumerGroup) -> T,
+    ) -> Option<(T, Result<(), ResponseError>)> {
+        let mut consumers = self.consumers();
+        let group = consumers.get_mut(group_id)?;
+        if group.members().is_empty() {
+            return None;
+        }
+        let done = act(group);
+        let written = self.write_consumers_down(group_id, group);
+        self.deadlines_changed.notify_one();
+        Some((done, written.map_err(|_| ResponseError::CoordinatorNotAvailable)))
+    }
+
+    /// Whether all that a group has decided is on the disk, so that its members may be told.
+    pub(crate) fn is_safe(&self, group_id: &StrBytes) -> bool {
+        let consumers = self.consumers();
+        let group = consumers.get(group_id);
+        group.is_none_or(|group| self.offsets().is_synced(group.last_entry))
     }
 
     /// How the members of a group are timed that the broker assigns.
@@ -157,7 +182,7 @@ impl Coordinator {
     }
 
     /// Whether who claims to be a member may commit; `None` where the broker does not assign the group.
-    pub(super) fn check_consumer(
+    fn check_consumer(
         &self,
         group_id: &StrBytes,
         member_id: &StrBytes,
@@ -170,6 +195,20 @@ impl Coordinator {
             return None;
         }
         Some(group.check_epoch(member_id, epoch))
+    }
+
+    /// Whether who claims to be a member may commit; `None` where the broker does not assign the group.
+    pub(super) fn may_commit_to_consumers(
+        &self,
+        group_id: &StrBytes,
+        claim: Claim<'_>,
+        commit: Commit,
+    ) -> Option<Result<(), ResponseError>> {
+        let classic = self
+            .consumers()
+            .get_mut(group_id)
+            .and_then(|group| group.may_commit_classic(claim, commit, Instant::now()));
+        classic.or_else(|| self.check_consumer(group_id, claim.member_id, claim.generation))
     }
 
     /// The kind of a group's members, as it is noted with what they commit.
@@ -187,18 +226,6 @@ impl Coordinator {
         self.consumers().contains_key(group_id)
     }
 
-    /// Makes way for a group of the other kind; false while somebody is in it.
-    pub(super) fn give_up_consumers(&self, group_id: &StrBytes) -> bool {
-        let mut consumers = self.consumers();
-        let is_empty = consumers
-            .get(group_id)
-            .is_none_or(|group| group.members().is_empty());
-        if is_empty {
-            consumers.remove(group_id);
-        }
-        is_empty
-    }
-
     pub(super) fn list_consumers(&self) -> Vec<Listing> {
         self.consumers()
             .iter()
@@ -212,19 +239,34 @@ impl Coordinator {
     }
 
     /// Ends sessions that are over; when there is something to end next.
-    pub(super) fn expire_consumers(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn expire_consumers(
+        &self,
+        groups: &mut HashMap<StrBytes, Group>,
+        now: Instant,
+    ) -> Option<Instant> {
         let mut consumers = self.consumers();
+        let mut alone = Vec::new();
         for (group_id, group) in consumers.iter_mut() {
             group.expire(now);
             // What cannot be written is tried again with the next heartbeat, whose member is not told before.
             let _ = self.write_consumers_down(group_id, group);
+            if group.is_classic_alone() {
+                alone.push(group_id.clone());
+            }
+        }
+        for group_id in alone {
+            self.go_back(groups, &mut consumers, &group_id, now);
         }
         consumers.retain(|_, group| !group.is_over(now, SHOWN_EMPTY));
         consumers.values().filter_map(ConsumerGroup::next_deadline).min()
     }
 
     /// Writes down what was decided; what cannot be written is kept for the next time.
-    fn write_consumers_down(&self, group_id: &StrBytes, group: &mut ConsumerGroup) -> io::Result<()> {
+    pub(super) fn write_consumers_down(
+        &self,
+        group_id: &StrBytes,
+        group: &mut ConsumerGroup,
+    ) -> io::Result<()> {
         group.take_events().tell(group_id);
         let news = group.take_news();
         if news.is_empty() {
@@ -242,4 +284,11 @@ impl Coordinator {
         group.last_entry = offsets.last_entry();
         written
     }
+}
+
+pub(super) fn unwritten(error: &io::Error) -> Refusal {
+    Refusal::new(
+        ResponseError::CoordinatorNotAvailable,
+        format!("the members of the group cannot be written down: {error}"),
+    )
 }

@@ -5,9 +5,10 @@ use std::time::SystemTime;
 use kafka_protocol::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
-use super::{CONSUMERS, Coordinator};
+use super::Coordinator;
 use crate::groups::consumer::ConsumerGroup;
 use crate::groups::group::Group;
+use crate::groups::member::CONSUMERS;
 use crate::groups::offsets::TopicPartition;
 use crate::told::beginning;
 

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use super::super::consumer::tests::{LINES, Topics};
 use super::super::group::tests::{joining, name};
 use super::*;
 use crate::storage::disk::simulated::SimulatedDisk;
 use crate::storage::disk::{Mode, RealDisk};
 
-fn coordinator(folder: &Path) -> Coordinator {
+pub(super) fn coordinator(folder: &Path) -> Coordinator {
     Coordinator::open(&RealDisk::shared(), folder, GroupTimings::default()).unwrap()
 }
 
-fn claim(member_id: &StrBytes, generation: i32) -> Claim<'_> {
+pub(super) fn claim(member_id: &StrBytes, generation: i32) -> Claim<'_> {
     Claim {
         member_id,
         instance_id: None,
@@ -21,20 +22,34 @@ fn claim(member_id: &StrBytes, generation: i32) -> Claim<'_> {
     }
 }
 
+pub(super) fn topics() -> Topics {
+    Topics(vec![("lines", LINES, 4)], 1)
+}
+
 /// A stable group of one; the member's id.
 fn join(coordinator: &Coordinator, group_id: &StrBytes) -> StrBytes {
     let mut answer = coordinator
-        .join(group_id, joining(&StrBytes::new(), &["range"]))
+        .join(group_id, joining(&StrBytes::new(), &["range"]), &topics())
         .unwrap();
     let joined = answer.try_recv().unwrap().unwrap();
     let assignments = vec![(joined.member_id.clone(), Bytes::from_static(b"everything"))];
     coordinator
-        .sync(group_id, claim(&joined.member_id, 1), None, assignments)
+        .sync(
+            group_id,
+            claim(&joined.member_id, 1),
+            None,
+            assignments,
+            &topics(),
+        )
         .unwrap();
     joined.member_id
 }
 
-fn commit(coordinator: &Coordinator, group_id: &StrBytes, claim: Claim<'_>) -> Result<(), ResponseError> {
+pub(super) fn commit(
+    coordinator: &Coordinator,
+    group_id: &StrBytes,
+    claim: Claim<'_>,
+) -> Result<(), ResponseError> {
     let committed = Committed {
         offset: 5,
         leader_epoch: -1,
@@ -72,7 +87,7 @@ fn impossible_members_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let coordinator = coordinator(folder.path());
     let refused = |group_id: &str, joining: Joining| {
-        let answer = coordinator.join(&name(group_id), joining);
+        let answer = coordinator.join(&name(group_id), joining, &topics());
         answer.map(|_| ()).unwrap_err().code
     };
     let newcomer = joining(&StrBytes::new(), &["range"]);
@@ -88,7 +103,10 @@ fn impossible_members_are_refused() {
     }
     for ms in [6_000, 1_800_000] {
         let group_id = name(&format!("of {ms}"));
-        assert!(coordinator.join(&group_id, with_session(ms)).is_ok(), "{ms}");
+        assert!(
+            coordinator.join(&group_id, with_session(ms), &topics()).is_ok(),
+            "{ms}"
+        );
     }
     let stranger = joining(&name("somebody"), &["range"]);
     assert_eq!(refused("readers", stranger), ResponseError::UnknownMemberId);

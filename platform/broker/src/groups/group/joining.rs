@@ -7,8 +7,9 @@ use kafka_protocol::protocol::StrBytes;
 use tokio::sync::oneshot;
 
 use super::{Claim, Group, State, supports};
-use crate::groups::member::{FirstJoin, JoinRefusal, JoinResult, Joining, Member, SkipsAssignment};
-use crate::identity::random_uuid;
+use crate::groups::member::{
+    FirstJoin, JoinRefusal, JoinResult, Joining, Member, SkipsAssignment, new_member_id,
+};
 
 impl Group {
     /// Lets a member join; `reply` is answered at once or when the rebalance is over.
@@ -180,8 +181,4 @@ impl Group {
         }
         self.prepare(now);
     }
-}
-
-fn new_member_id(prefix: &StrBytes) -> StrBytes {
-    StrBytes::from_string(format!("{prefix}-{}", random_uuid()))
 }

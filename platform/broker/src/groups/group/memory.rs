@@ -29,7 +29,9 @@ impl Group {
             member.touch(now);
             members.insert(id, member);
         }
-        Self {
+        let leader = snapshot.leader.map(StrBytes::from_string);
+        let is_agreed = leader.is_some();
+        let mut group = Self {
             state: if members.is_empty() {
                 State::Empty
             } else {
@@ -38,11 +40,16 @@ impl Group {
             generation: snapshot.generation,
             protocol_type: kind,
             protocol: StrBytes::from_string(snapshot.protocol),
-            leader: snapshot.leader.map(StrBytes::from_string),
+            leader,
             members,
             instances,
             ..Self::new(initial_delay)
+        };
+        // Nobody has assigned yet since it has become one of this kind.
+        if group.state == State::Stable && !is_agreed {
+            group.prepare(now);
         }
+        group
     }
 
     /// What is to be written down, if anything has been agreed on since the last time.

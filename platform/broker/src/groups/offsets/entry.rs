@@ -1,6 +1,6 @@
 //! What stands in the journal of offsets: an entry for each thing that was decided.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_protocol::protocol::StrBytes;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,12 @@ pub(super) enum Entry {
         group: String,
         id: String,
         member: Option<MemberSnapshot>,
+    },
+    /// A group has become one that the broker assigns: in one entry, or a power cut might leave some of its members out.
+    #[serde(rename = "converted")]
+    Converted {
+        group: String,
+        members: BTreeMap<String, MemberSnapshot>,
     },
     /// All that is set for a group; nothing when it has no settings any more.
     #[serde(rename = "group_settings")]
@@ -143,6 +149,8 @@ impl OffsetStore {
                 if snapshot.members.is_empty() {
                     self.memberships.remove(&group);
                 } else {
+                    // It may have been one of the other kind until now.
+                    self.consumers.remove(&group);
                     self.memberships.insert(group, snapshot);
                 }
             }
@@ -157,6 +165,13 @@ impl OffsetStore {
                 if members.is_empty() {
                     self.consumers.remove(&group);
                 }
+            }
+            Entry::Converted { group, members } => {
+                let group = StrBytes::from_string(group);
+                self.memberships.remove(&group);
+                let members = members.into_iter();
+                let members = members.map(|(id, member)| (StrBytes::from_string(id), member));
+                self.consumers.insert(group, members.collect());
             }
             Entry::Settings { group, settings } => {
                 let group = StrBytes::from_string(group);
