@@ -14,6 +14,7 @@ use osqdemo::ksqldb::{Client, ddl, shipped};
 use osqdemo::report::Reporter;
 use osqdemo::settings::{Colour, Format, OutputSettings, Verbosity};
 use osqdemo::stack::{Cluster, Endpoints, HttpService, ServiceName};
+use osqdemo::state::Submitted;
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
@@ -71,9 +72,11 @@ impl TestStack {
         };
         let client = Client::of(&stack.endpoints().ksqldb).expect("a URL");
         stack.until_healthy(&client).await;
+        let mut submitted = Submitted::default();
         for _ in 0..2 {
             let cancel = CancellationToken::new();
-            ddl::submit(&client, &shipped::files(LineFormat::Json), &quiet(), &cancel)
+            let files = shipped::files(LineFormat::Json);
+            ddl::submit(&client, &files, &mut submitted, &quiet(), &cancel)
                 .await
                 .expect("the statements are accepted, also the second time");
         }
