@@ -1,7 +1,7 @@
 //! Formats whose records say which schema of a registry they were written with.
 //!
 //! Nothing here asks a registry. Who has records to read asks a decoder which schema it misses, fetches that and has it
-//! [learned](Learned::learn); who has records to write fetches what a [`SinkSchema`] needs, and has it prepared. So
+//! [learned](Learned::learn); who has records to write fetches what a [`SinkSchema`](super::sink_schema::SinkSchema) needs, and has it prepared. So
 //! reading and writing stay what they are for every format, from bytes to values and back.
 
 use std::collections::{HashMap, VecDeque};
