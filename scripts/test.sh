@@ -23,7 +23,7 @@ integration_tests() {
 # Both lanes select the whole workspace and differ in its targets alone, so that nothing is built twice. A name that
 # stands in both belongs to the first: cargo runs all targets of a name.
 of_the_program=$(integration_tests tests | sort -u)
-in_crates=$(integration_tests formats/*/tests hosts/*/tests platform/*/tests | sort -u | comm -23 - <(echo "$of_the_program"))
+in_crates=$(integration_tests kafka-bootstrap/tests formats/*/tests hosts/*/tests platform/*/tests | sort -u | comm -23 - <(echo "$of_the_program"))
 with_containers=$(grep -E '^(docker|podman|images)_' <<<"$of_the_program")
 end_to_end=$(comm -23 <(echo "$of_the_program") <(echo "$with_containers"))
 as_options() { sed 's/^/--test=/' <<<"$1"; }

@@ -1,7 +1,7 @@
 //! The embedded broker beside Apache Kafka: the same clients, the same records, one after the other in each run.
 //!
 //! Clients are librdkafka, which the extension and ksqlDB use, and Kafka's own Java producer. Records have 300 bytes;
-//! producers are idempotent with `acks=all`.
+//! producers are idempotent with `acks=all`. Long because what is compared is measured in one run, turn by turn.
 
 mod encrypted;
 mod groups;
