@@ -90,7 +90,9 @@ pub(super) async fn run(context: Context) -> Result<()> {
         SupervisorState::Absent | SupervisorState::Running { .. } | SupervisorState::Daemon { .. } => {}
     }
     for (name, service) in &observed.services {
-        if let (ServiceState::Running { .. }, Some(_)) = (&service.state, service.last_exit) {
+        let is_running = matches!(service.state, ServiceState::Running { .. });
+        // How it ended, a busy Docker daemon soon forgets.
+        if is_running && (service.last_exit.is_some() || service.restarts > 0) {
             context.reporter.emit(Warning::Restarted {
                 service: name.clone(),
                 exit: service.last_exit,

@@ -68,7 +68,7 @@ pub(crate) fn is_stood(stack: &DockerStack) {
     assert!(stack.service("broker", "restarts").as_u64() >= Some(1));
     let (_, told) = stack.succeed(&["ps"]);
     assert!(
-        told.contains("warning: broker ended (") && told.contains("was started again"),
+        told.contains("warning: broker ended ") && told.contains("was started again"),
         "{told}"
     );
     stack.succeed(&["wait"]);
