@@ -320,9 +320,12 @@ pub(crate) async fn committed(
             topic: topic.clone(),
         }
     });
-    Ok(Some(
-        of_topic.filter(|topic| !topic.partitions.is_empty()).collect(),
-    ))
+    // Where it begins, a query commits before the first record; the real server has no position until then.
+    let is_read = |topic: &Committed| {
+        let mut partitions = topic.partitions.iter();
+        partitions.any(|partition| partition.committed > partition.first)
+    };
+    Ok(Some(of_topic.filter(is_read).collect()))
 }
 
 /// Where the reading of one partition begins.
