@@ -64,6 +64,20 @@ impl Bootstrap {
         answer
     }
 
+    /// Asks about a topic, and blocks for it: whether it is there, as the client has learned by that.
+    ///
+    /// # Errors
+    /// As librdkafka's own question.
+    pub fn knows(
+        &self,
+        client: &Client<impl ClientContext>,
+        topic: &str,
+        patience: Duration,
+    ) -> KafkaResult<bool> {
+        let told = self.fetch_metadata(client, Some(topic), patience)?;
+        Ok(told.topics().iter().any(|topic| !topic.partitions().is_empty()))
+    }
+
     /// Takes to heart what came of a question: nothing, or why there is no answer.
     pub fn note(&self, client: &Client<impl ClientContext>, error: Option<&KafkaError>) {
         let mut again = self.again.lock().unwrap_or_else(PoisonError::into_inner);

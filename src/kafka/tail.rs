@@ -115,11 +115,12 @@ impl Tail {
                 let (consumer, bootstrap, topics) =
                     (Arc::clone(&consumer), Arc::clone(&bootstrap), topics.clone());
                 let are_there = tokio::task::spawn_blocking(move || {
-                    topics.iter().all(|topic| {
-                        let told = bootstrap.fetch_metadata(consumer.client(), Some(topic), REQUEST_TIMEOUT);
-                        told.is_ok_and(|told| {
-                            told.topics().iter().any(|topic| !topic.partitions().is_empty())
-                        })
+                    let mut topics = topics.iter();
+                    topics.all(|topic| {
+                        matches!(
+                            bootstrap.knows(consumer.client(), topic, REQUEST_TIMEOUT),
+                            Ok(true)
+                        )
                     })
                 });
                 if are_there.await.unwrap_or(true) {

@@ -367,9 +367,12 @@ impl Reader {
         let topics: BTreeSet<Arc<str>> = self.lanes.iter().map(|lane| Arc::clone(&lane.topic)).collect();
         let (consumer, bootstrap) = (Arc::clone(&self.consumer), Arc::clone(&self.bootstrap));
         let asking = move || {
-            topics.iter().all(|topic| {
-                let told = bootstrap.fetch_metadata(consumer.client(), Some(topic), LEADERS_TIMEOUT);
-                told.is_ok_and(|told| told.topics().iter().any(|topic| !topic.partitions().is_empty()))
+            let mut topics = topics.iter();
+            topics.all(|topic| {
+                matches!(
+                    bootstrap.knows(consumer.client(), topic, LEADERS_TIMEOUT),
+                    Ok(true)
+                )
             })
         };
         tokio::task::spawn_blocking(asking).await.unwrap_or(false)

@@ -11,7 +11,6 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
-use rdkafka::metadata::Metadata;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::util::Timeout;
 use rdkafka::{Offset, TopicPartitionList};
@@ -232,11 +231,9 @@ impl Log {
         let (consumer, topic, bootstrap) = (Arc::clone(consumer), self.topic.clone(), Arc::clone(bootstrap));
         let (producer, for_writing) = (self.producer.clone(), Arc::clone(&self.bootstrap));
         let asking = move || {
-            let topic = Some(topic.as_str());
-            let written_to = for_writing.fetch_metadata(producer.client(), topic, REQUEST_TIMEOUT)?;
-            let read = bootstrap.fetch_metadata(consumer.client(), topic, REQUEST_TIMEOUT)?;
-            let is_led = |told: &Metadata| told.topics().iter().any(|topic| !topic.partitions().is_empty());
-            Ok::<_, KafkaError>(is_led(&written_to) && is_led(&read))
+            let written_to = for_writing.knows(producer.client(), &topic, REQUEST_TIMEOUT)?;
+            let read = bootstrap.knows(consumer.client(), &topic, REQUEST_TIMEOUT)?;
+            Ok::<_, KafkaError>(written_to && read)
         };
         let asked = tokio::task::spawn_blocking(asking).await;
         asked.is_ok_and(|told| {
