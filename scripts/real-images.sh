@@ -88,7 +88,7 @@ USER appuser
 DOCKERFILE
 }
 
-# The image with Prometheus and Alertmanager: the programs alone, whose packages bring pages and tools that are as large.
+# The image with Prometheus and Alertmanager: what they need of their packages, whose pages and tools are as large.
 make_monitoring() {
   scripts/base-image.sh
   mkdir -p "$work/monitoring"
@@ -100,7 +100,9 @@ RUN useradd -u 1000 appuser \
  && apt-get update -qq \
  && cd /tmp \
  && apt-get download -qq prometheus prometheus-alertmanager \
- && for package in *.deb; do dpkg-deb --fsys-tarfile "$package" | tar -x -C / --wildcards './usr/bin/prometheus*'; done \
+ && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x -C / ./usr/bin/prometheus \
+ && dpkg-deb --fsys-tarfile prometheus-alertmanager_*.deb \
+  | tar -x -C / --wildcards ./usr/bin/prometheus-alertmanager '*.tmpl' \
  && rm -rf ./*.deb /var/lib/apt/lists/* /var/cache/apt/*
 COPY start /usr/local/bin/
 USER appuser

@@ -90,7 +90,7 @@ fn the_file_sink_works(stack: &DockerStack) {
 /// What a service answers to a request; null where that is no JSON.
 fn answer(stack: &DockerStack, service: &str, method: Method, path: &str) -> Value {
     let address = stack.service(service, "address");
-    let url = format!("http://{}{path}", address.as_str().expect("an address"));
+    let url = format!("{}{path}", address.as_str().expect("an address"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
@@ -223,10 +223,7 @@ fn confluent_platform_8_with_prometheus() {
 
     let (page, _) = stack.succeed(&["open", "--print", "prometheus"]);
     let address = stack.service("prometheus", "address");
-    assert_eq!(
-        page.trim(),
-        format!("http://{}/", address.as_str().expect("an address"))
-    );
+    assert_eq!(page.trim(), format!("{}/", address.as_str().expect("an address")));
     let (_, stderr) = stack.succeed(&["up"]);
     assert!(
         stderr.contains("nothing to do: 6 services are healthy"),

@@ -8,6 +8,7 @@ use crate::engine::docker::error::DockerError;
 use crate::engine::docker::given::Given;
 use crate::engine::docker::labels::{self, Owner};
 use crate::plan::{ConfigFileSpec, ServiceSpec};
+use crate::stack::{RootFolder, VolumeMount};
 use crate::tar::TarArchive;
 
 /// The permissions of the folder: services may make files there beside those that they are given.
@@ -33,26 +34,29 @@ pub(super) async fn to_container(
                 if config.becomes_theirs() && is_there(connection, &container, config).await? {
                     continue;
                 }
-                // First, so that the folder is theirs whatever they are given.
-                if user.is_none() {
-                    files.append_own_folder_of(config.user.into(), FOLDER_MODE);
-                }
-                user = Some(config.user);
-                files.append_of(
-                    config.user.into(),
-                    name,
-                    config.mode,
-                    0,
-                    config.content.as_bytes(),
-                );
+                let owner = config.user.into();
+                user = Some(owner);
+                files.append_of(owner, name, config.mode, 0, config.content.as_bytes());
             }
-            if user.is_some() {
-                let folder = mount.target.clone();
-                given.push(Given { folder, files });
+            let Some(user) = user else { continue };
+            if spec.confinement.root == RootFolder::Writable {
+                given.extend(folder_itself(mount, user));
             }
+            let folder = mount.target.clone();
+            given.push(Given { folder, files });
         }
     }
     Ok(given)
+}
+
+/// The folder of a volume, as its user's, so that more than what was given can be written there. It goes into the folder
+/// above: Docker passes over what an archive says of the one that it is unpacked into.
+fn folder_itself(mount: &VolumeMount, user: u64) -> Option<Given> {
+    let (above, name) = mount.target.trim_end_matches('/').rsplit_once('/')?;
+    let mut files = TarArchive::default();
+    files.append_folder_of(user, name, FOLDER_MODE);
+    let folder = if above.is_empty() { "/" } else { above }.to_owned();
+    Some(Given { folder, files })
 }
 
 /// Whether a container has that file.
