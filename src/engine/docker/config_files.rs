@@ -21,30 +21,31 @@ pub(super) async fn to_container(
     owner: &Owner,
     spec: &ServiceSpec,
 ) -> Result<Vec<Given>, DockerError> {
-    let container = labels::container_name(owner, &spec.name);
+    let Some(container) = &spec.container else {
+        return Ok(Vec::new());
+    };
+    let name = labels::container_name(owner, &spec.name);
     let mut given = Vec::new();
-    for spec in &spec.container {
-        for mount in &spec.volumes {
-            let mut files = TarArchive::default();
-            let mut user = None;
-            for config in &spec.configs {
-                let Some(name) = mount.file_name(&config.target) else {
-                    continue;
-                };
-                if config.becomes_theirs() && is_there(connection, &container, config).await? {
-                    continue;
-                }
-                let owner = config.user.into();
-                user = Some(owner);
-                files.append_of(owner, name, config.mode, 0, config.content.as_bytes());
+    for mount in &container.volumes {
+        let mut files = TarArchive::default();
+        let mut user = None;
+        for config in &container.configs {
+            let Some(file) = mount.file_name(&config.target) else {
+                continue;
+            };
+            if config.becomes_theirs() && is_there(connection, &name, config).await? {
+                continue;
             }
-            let Some(user) = user else { continue };
-            if spec.confinement.root == RootFolder::Writable {
-                given.extend(folder_itself(mount, user));
-            }
-            let folder = mount.target.clone();
-            given.push(Given { folder, files });
+            let owner = config.user.into();
+            user = Some(owner);
+            files.append_of(owner, file, config.mode, 0, config.content.as_bytes());
         }
+        let Some(user) = user else { continue };
+        if container.confinement.root == RootFolder::Writable {
+            given.extend(folder_itself(mount, user));
+        }
+        let folder = mount.target.clone();
+        given.push(Given { folder, files });
     }
     Ok(given)
 }

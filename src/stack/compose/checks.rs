@@ -81,19 +81,20 @@ pub(super) fn volumes(file: &str, stack: &Stack, known: &[String]) -> Result<(),
 /// What a container is given is in a volume: a root folder may be read-only, and goes with the container.
 pub(super) fn configs(file: &str, stack: &Stack) -> Result<(), StackError> {
     for service in &stack.services {
-        for container in &service.container {
-            let mut targets = container.configs.iter().map(|config| &config.target);
-            let is_elsewhere = |target: &&String| {
-                let mut volumes = container.volumes.iter();
-                !volumes.any(|volume| volume.file_name(target).is_some())
-            };
-            if let Some(target) = targets.find(is_elsewhere) {
-                return Err(StackError::ConfigElsewhere {
-                    file: file.to_owned(),
-                    service: service.name.clone(),
-                    target: target.clone(),
-                });
-            }
+        let Some(container) = &service.container else {
+            continue;
+        };
+        let mut targets = container.configs.iter().map(|config| &config.target);
+        let is_elsewhere = |target: &&String| {
+            let mut volumes = container.volumes.iter();
+            !volumes.any(|volume| volume.file_name(target).is_some())
+        };
+        if let Some(target) = targets.find(is_elsewhere) {
+            return Err(StackError::ConfigElsewhere {
+                file: file.to_owned(),
+                service: service.name.clone(),
+                target: target.clone(),
+            });
         }
     }
     Ok(())
