@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes images under the names that the stacks pin, for machines that cannot pull them, out of the real programs where
-# they can be had: Apache Kafka, its ZooKeeper and its Connect from Maven Central, Debian's Java and our Debian base. In
-# place of Confluent's Schema Registry, ksqlDB and Control Center stand ours. What starts them
+# they can be had: Apache Kafka, its ZooKeeper and its Connect from Maven Central, Debian's Java, Prometheus and
+# Alertmanager, and our Debian base. In place of Confluent's Schema Registry, ksqlDB and Control Center stand ours. What starts them
 # (tests/fixtures/real-images/start) applies the rules by which the images of these names turn their environment into
 # properties. For tests: images of these names that somebody pulled are left alone.
 #
@@ -88,6 +88,27 @@ USER appuser
 DOCKERFILE
 }
 
+# The image with Prometheus and Alertmanager: what they need of their packages, whose pages and tools are as large.
+make_monitoring() {
+  scripts/base-image.sh
+  mkdir -p "$work/monitoring"
+  cp "$fixture" "$work/monitoring"
+  build osqdemo-test/monitoring "$work/monitoring" <<'DOCKERFILE'
+FROM debian:bookworm-slim
+RUN useradd -u 1000 appuser \
+ && install -d -o appuser /var/lib/confluent/control-center/prometheus/data /var/lib/confluent/control-center/alertmanager \
+ && apt-get update -qq \
+ && cd /tmp \
+ && apt-get download -qq prometheus prometheus-alertmanager \
+ && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x -C / ./usr/bin/prometheus \
+ && dpkg-deb --fsys-tarfile prometheus-alertmanager_*.deb \
+  | tar -x -C / --wildcards ./usr/bin/prometheus-alertmanager '*.tmpl' \
+ && rm -rf ./*.deb /var/lib/apt/lists/* /var/cache/apt/*
+COPY start /usr/local/bin/
+USER appuser
+DOCKERFILE
+}
+
 # The image of that name in a stack file, of one of the bases made above.
 make_image() { # STACK REPOSITORY BASE LINE START
   local stack=$1 base=$3 line=$4 start=$5 name is_stand_in
@@ -127,6 +148,10 @@ case ${1:-} in
     ;;
   confluent-8)
     make_confluent confluent-8 8 "$kafka_of_8" cp-enterprise-control-center-next-gen "$osqdemo"
+    make_monitoring
+    for service in cp-enterprise-prometheus cp-enterprise-alertmanager; do
+      make_image confluent-8 "confluentinc/$service" osqdemo-test/monitoring 8 "$service"
+    done
     ;;
   *)
     sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0" >&2

@@ -41,6 +41,19 @@ impl TarArchive {
         }
     }
 
+    /// Appends a folder that is this user's.
+    pub fn append_folder_of(&mut self, user: u64, name: &str, mode: u32) {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(EntryType::Directory);
+        header.set_size(0);
+        header.set_mode(mode);
+        header.set_uid(user);
+        header.set_gid(0);
+        if let Err(error) = self.builder.append_data(&mut header, name, io::empty()) {
+            self.refused.get_or_insert(error);
+        }
+    }
+
     /// The whole archive.
     ///
     /// # Errors
@@ -134,6 +147,24 @@ mod tests {
         archive.append("../out", 0o644, 0, b"");
         archive.append("in", 0o644, 0, b"");
         assert!(archive.finish().is_err());
+    }
+
+    #[test]
+    fn a_folder_has_its_user() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut archive = TarArchive::default();
+        archive.append_folder_of(1000, "config", 0o751);
+        let path = folder.path().join("archive.tar");
+        fs::write(&path, archive.finish().expect("an archive")).expect("a file");
+        let output = Command::new("tar")
+            .arg("--numeric-owner")
+            .arg("-tvf")
+            .arg(&path)
+            .output()
+            .expect("tar");
+        let listing = String::from_utf8(output.stdout).expect("a text");
+        assert!(listing.starts_with("drwxr-x--x 1000/0 "), "{listing}");
+        assert!(listing.ends_with(" config\n"), "{listing}");
     }
 
     #[test]

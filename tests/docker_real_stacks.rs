@@ -1,5 +1,6 @@
 //! The stacks of today on real programs: `kafka` on a real Apache Kafka, `confluent-8` on that under Confluent's names and
-//! with a real Kafka Connect (`scripts/real-images.sh`). Stack `confluent` has a file of its own.
+//! with a real Kafka Connect, Prometheus and Alertmanager (`scripts/real-images.sh`). Stack `confluent` has a file of its
+//! own.
 
 #[path = "support/docker.rs"]
 mod docker_support;
@@ -12,6 +13,8 @@ use std::time::Duration;
 use docker_support::{DockerStack, docker, make_real_images};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use reqwest::Method;
+use serde_json::Value;
 use support::eventually;
 
 /// A worker in Java on a busy machine.
@@ -84,6 +87,49 @@ fn the_file_sink_works(stack: &DockerStack) {
     });
 }
 
+/// What a service answers to a request; null where that is no JSON.
+fn answer(stack: &DockerStack, service: &str, method: Method, path: &str) -> Value {
+    let address = stack.service(service, "address");
+    let url = format!("{}{path}", address.as_str().expect("an address"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
+        let request = client.expect("a client").request(method, &url);
+        let response = request.send().await.expect("an answer");
+        assert!(response.status().is_success(), "{url}: {}", response.status());
+        let text = response.text().await.expect("all of it");
+        serde_json::from_str(&text).unwrap_or_default()
+    })
+}
+
+fn get(stack: &DockerStack, service: &str, path: &str) -> Value {
+    answer(stack, service, Method::GET, path)
+}
+
+/// The groups of rules that Prometheus has loaded, each with the number of its rules.
+fn rule_groups(stack: &DockerStack) -> Vec<(String, usize)> {
+    let rules = get(stack, "prometheus", "/api/v1/rules");
+    let groups = rules["data"]["groups"].as_array().expect("groups").iter();
+    groups
+        .map(|group| {
+            let name = group["name"].as_str().expect("a name").to_owned();
+            (name, group["rules"].as_array().expect("rules").len())
+        })
+        .collect()
+}
+
+/// A rule, as Control Center writes one: into the file that it shares with Prometheus, which is told to read it.
+fn make_an_alert(stack: &DockerStack) {
+    let container = stack.container("control-center");
+    let rule =
+        "groups:\n- name: c3-triggers\n  interval: 1s\n  rules:\n  - alert: Made\n    expr: vector(1)\n";
+    // By way of another file, too: the folder is theirs as well.
+    let write = "printf '%b' \"$1\" >/mnt/config/new && cat /mnt/config/new >/mnt/config/trigger_rules-generated.yml && \
+                 rm /mnt/config/new";
+    docker(&["exec", &container, "sh", "-ec", write, "sh", rule]);
+    answer(stack, "prometheus", Method::POST, "/-/reload");
+}
+
 #[test]
 fn apache_kafka_is_killed_in_the_middle_of_a_scenario() {
     let services = ["broker", "schema-registry", "ksqldb-server"];
@@ -124,6 +170,70 @@ fn confluent_platform_8_with_connect() {
         "/var/lib/kafka/data/meta.properties",
     ]);
     assert_eq!(cluster, ["cluster.id=b3NxZGVtby1zdGFjay04MQ"]);
+    stack.succeed(&["down", "--volumes"]);
+    assert_eq!(stack.labelled(), [const { Vec::<String>::new() }; 3]);
+}
+
+#[test]
+fn confluent_platform_8_with_prometheus() {
+    let services = [
+        "broker",
+        "schema-registry",
+        "ksqldb-server",
+        "control-center",
+        "prometheus",
+        "alertmanager",
+    ];
+    let more = ["--with", "prometheus", "--without", "host1,host2"];
+    let Some((stack, told)) = up("confluent-8", &services, &more) else {
+        return;
+    };
+    assert!(told.contains("up: 6 services are healthy"), "{told}");
+    assert_order(&told, "alertmanager", "prometheus");
+
+    // The files of the stack file are what it runs by.
+    let config = get(&stack, "prometheus", "/api/v1/status/config");
+    let config = config["data"]["yaml"].as_str().expect("a text");
+    assert!(config.contains("out_of_order_time_window: 10m"), "{config}");
+    assert!(config.contains("- alertmanager:9093"), "{config}");
+    let groups = |made| [("c3-triggers".to_owned(), made), ("sums".to_owned(), 15)];
+    let sorted = || {
+        let mut groups = rule_groups(&stack);
+        groups.sort();
+        groups
+    };
+    assert_eq!(sorted(), groups(0));
+    eventually("Prometheus knows the Alertmanager", PATIENCE, || {
+        let known = get(&stack, "prometheus", "/api/v1/alertmanagers");
+        known["data"]["activeAlertmanagers"][0]["url"] == "http://alertmanager:9093/api/v2/alerts"
+    });
+    let receivers = get(&stack, "alertmanager", "/api/v2/receivers");
+    assert_eq!(receivers[0]["name"], "default", "{receivers}");
+
+    // What Control Center makes on its pages is used, and stays when the services are made anew.
+    make_an_alert(&stack);
+    eventually("the alert is sent on", PATIENCE, || {
+        let alerts = get(&stack, "alertmanager", "/api/v2/alerts");
+        alerts[0]["labels"]["alertname"] == "Made"
+    });
+    let before = stack.id("prometheus");
+    stack.succeed(&["restart", "prometheus"]);
+    assert_ne!(stack.id("prometheus"), before, "its container is another one");
+    assert_eq!(sorted(), groups(1));
+
+    let (page, _) = stack.succeed(&["open", "--print", "prometheus"]);
+    let address = stack.service("prometheus", "address");
+    assert_eq!(page.trim(), format!("{}/", address.as_str().expect("an address")));
+    let (_, stderr) = stack.succeed(&["up"]);
+    assert!(
+        stderr.contains("nothing to do: 6 services are healthy"),
+        "{stderr}"
+    );
+    let (plan, _) = stack.succeed(&["up", "--with", "none", "--dry-run"]);
+    for gone in ["prometheus", "alertmanager"] {
+        let line = format!("stop {gone} (not asked for by `with`)");
+        assert!(plan.contains(&line), "{plan}");
+    }
     stack.succeed(&["down", "--volumes"]);
     assert_eq!(stack.labelled(), [const { Vec::<String>::new() }; 3]);
 }

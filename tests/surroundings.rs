@@ -72,7 +72,11 @@ fn a_shell_is_offered_what_there_is() {
     let hosts = has(&["exec"], &["host1", "host2"]);
     assert!(!hosts.iter().any(|host| host == "broker"), "{hosts:?}");
     has(&["scenario", "bigfile", "--host"], &["host1", "host2"]);
-    has(&["up", "--with"], &["connect"]);
+    let optional = has(&["up", "--with"], &["connect", "prometheus"]);
+    assert!(
+        !optional.iter().any(|name| name == "alertmanager"),
+        "{optional:?}"
+    );
     has(&["fault", "set", "partition"], &["host1", "ksqldb-server"]);
     world.run(&FAKE);
     has(&["--project"], &["osqdemo"]);

@@ -107,7 +107,7 @@ fn check_builds(architecture: &str) -> Check {
 }
 
 fn check_memory(facts: &DaemonFacts, stack: &Stack) -> Check {
-    let needed = stack.services.iter().map(|service| service.memory).sum::<u64>() >> 20;
+    let needed = stack.memory() >> 20;
     let Some(there) = facts.memory else {
         return warn(
             "memory",

@@ -98,7 +98,7 @@ pub(super) fn check_disk(folder: &Path) -> Check {
 }
 
 pub(super) fn check_memory(stack: &Stack) -> Check {
-    let needed = stack.services.iter().map(|service| service.memory).sum::<u64>() >> 20;
+    let needed = stack.memory() >> 20;
     let available = available_memory();
     let (status, message) = match available {
         None => (Status::Warn, "it is unknown how much is available".to_owned()),

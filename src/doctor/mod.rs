@@ -154,7 +154,7 @@ pub fn memory_for(stack: &Stack, there: u64) -> std::result::Result<Option<Tight
     let (needed_mib, there_mib) = (needed >> 20, there >> 20);
     let saving = stack
         .hungriest_optional()
-        .map(|service| (service.name.clone(), service.memory >> 20));
+        .map(|service| (service.name.clone(), stack.memory_of(service) >> 20));
     if needed > there {
         return Err(PreflightError::Memory {
             needed: needed_mib,

@@ -8,6 +8,7 @@ mod http;
 mod kafka;
 mod ksqldb;
 mod log_excerpt;
+mod readiness;
 mod schema_registry;
 pub mod wait;
 mod zookeeper;
@@ -115,6 +116,8 @@ impl Prober for ProtocolProber {
                 Probe::SchemaRegistry => schema_registry::until_healthy(address, last).await,
                 Probe::ControlCenter => control_center::until_healthy(address, last).await,
                 Probe::Connect => connect::until_healthy(address, last).await,
+                Probe::Prometheus => readiness::until_prometheus_is_healthy(address, last).await,
+                Probe::Alertmanager => readiness::until_alertmanager_is_healthy(address, last).await,
                 Probe::Host => host::until_healthy(target, &self.kafka, last).await,
             }
             Ok(())

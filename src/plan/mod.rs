@@ -21,7 +21,9 @@ pub use observed::{
     Publisher, RecordLoss, ServiceState, SupervisorState,
 };
 pub use resolve::{ResolveError, resolve};
-pub use spec::{CLIENT_FOLDER, Choices, ClientCopy, ContainerSpec, ProgramsImage, Reach, ServiceSpec};
+pub use spec::{
+    CLIENT_FOLDER, Choices, ClientCopy, ConfigFileSpec, ContainerSpec, ProgramsImage, Reach, ServiceSpec,
+};
 
 /// What has to be done. Empty when everything is as wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -125,6 +125,9 @@ pub struct ContainerSpec {
     pub target_port: Option<u16>,
     /// What outlives the container.
     pub volumes: Vec<VolumeMount>,
+    /// The files that are put into those before it starts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub configs: Vec<ConfigFileSpec>,
     /// The most memory it may use, in bytes.
     pub memory_limit: Option<u64>,
     /// What it may do beyond what containers usually may.
@@ -133,4 +136,25 @@ pub struct ContainerSpec {
     pub confinement: Confinement,
     /// Who is process 1.
     pub init: InitProcess,
+}
+
+/// A file that a container is given: everything filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConfigFileSpec {
+    /// Where it is in the container: in one of its volumes.
+    pub target: String,
+    /// The number of the user whose it is.
+    pub user: u32,
+    /// Its permissions.
+    pub mode: u32,
+    /// What it says.
+    pub content: String,
+}
+
+impl ConfigFileSpec {
+    /// Whether its user may write it. Then it is given once, and belongs to the services from then on; any other one says
+    /// at each start what the stack file says.
+    pub fn becomes_theirs(&self) -> bool {
+        self.mode & 0o200 != 0
+    }
 }

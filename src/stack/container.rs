@@ -22,6 +22,9 @@ pub struct Container {
     pub environment: Vec<(String, Template)>,
     /// What outlives the container.
     pub volumes: Vec<VolumeMount>,
+    /// The files that are put into those before it starts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub configs: Vec<ConfigFile>,
     /// The most memory it may use: a size, perhaps with variables.
     pub memory_limit: Option<Template>,
     /// What it may do beyond what containers usually may.
@@ -49,6 +52,27 @@ pub struct VolumeMount {
     pub volume: String,
     /// The folder in the container.
     pub target: String,
+}
+
+impl VolumeMount {
+    /// The name of a file in the folder that this is, by its path in the container.
+    pub fn file_name<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let name = path.strip_prefix(&self.target)?.strip_prefix('/')?;
+        (!name.is_empty() && !name.contains('/')).then_some(name)
+    }
+}
+
+/// A file that a container is given, as a `config` of Compose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConfigFile {
+    /// Where it is in the container: in one of its volumes.
+    pub target: String,
+    /// The number of the user whose it is.
+    pub user: u32,
+    /// Its permissions.
+    pub mode: u32,
+    /// What it says.
+    pub content: Template,
 }
 
 /// What a container may not do, because its service does without.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::stack::Stack;
+use crate::stack::{Service, Stack};
 
 /// What the stack may use of the machine's memory, in percent: the rest is for the daemon, the kernel's file cache and
 /// everybody else.
@@ -31,7 +31,7 @@ pub struct Heap {
 impl Stack {
     /// The memory that all services need at least, in bytes.
     pub fn memory(&self) -> u64 {
-        self.services.iter().map(|service| service.memory).sum()
+        self.services.iter().map(|service| self.memory_of(service)).sum()
     }
 
     /// The variables of the heaps and of the containers' memory on a machine with that much memory, in bytes: each
@@ -41,24 +41,31 @@ impl Stack {
         let heaps = || {
             self.services
                 .iter()
-                .filter_map(|service| Some((service, service.heap.as_ref()?)))
+                .filter_map(|service| Some((service, service.heap.as_ref()?, self.least_heap_of(service)?)))
         };
         let could_use: u64 = heaps()
-            .map(|(_, heap)| heap.most.saturating_sub(heap.least))
+            .map(|(_, heap, least)| heap.most.saturating_sub(least))
             .sum();
         let mut variables = BTreeMap::new();
-        for (service, heap) in heaps() {
-            let room = heap.most.saturating_sub(heap.least);
+        for (service, heap, least) in heaps() {
+            let room = heap.most.saturating_sub(least);
             let share = u128::from(spare) * u128::from(room) / u128::from(could_use.max(1));
             let more = u64::try_from(share).unwrap_or(u64::MAX).min(room) / STEP * STEP;
-            let size = heap.least + more;
-            // Beside its heap a Java process needs memory for code, threads and buffers, and the more of it the
-            // larger the heap.
-            let beside = service.memory.saturating_sub(heap.least).max(size / 2);
+            let size = least + more;
+            let limit = size + service.beside_heap(size);
             variables.insert(heap.variable.clone(), megabytes(size));
-            variables.insert(heap.limit.clone(), megabytes(size + beside));
+            variables.insert(heap.limit.clone(), megabytes(limit));
         }
         variables
+    }
+}
+
+impl Service {
+    /// The memory that it needs beside a heap of that size, in bytes: a Java process has code, threads and buffers, and the
+    /// more of it the larger the heap.
+    pub(super) fn beside_heap(&self, size: u64) -> u64 {
+        let least = self.heap.as_ref().map_or(0, |heap| heap.least);
+        self.memory.saturating_sub(least).max(size / 2)
     }
 }
 

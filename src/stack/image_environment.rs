@@ -30,6 +30,21 @@ struct Service {
     #[serde(default)]
     environment: BTreeMap<String, serde_yaml::Value>,
     healthcheck: Option<HealthCheck>,
+    #[serde(default, rename = "x-osqdemo")]
+    extension: Extension,
+}
+
+/// What an optional service changes of the others.
+#[derive(Default, Deserialize)]
+struct Extension {
+    #[serde(default)]
+    changes: BTreeMap<String, Change>,
+}
+
+#[derive(Deserialize)]
+struct Change {
+    #[serde(default)]
+    environment: BTreeMap<String, serde_yaml::Value>,
 }
 
 #[derive(Deserialize)]
@@ -37,9 +52,45 @@ struct HealthCheck {
     test: Vec<String>,
 }
 
-/// What is wrong with the services of a stack file that run a vendor's image, one line each.
+impl File {
+    /// The file as it is with all of its optional services.
+    fn with_changes(mut self) -> Self {
+        let extensions = self.services.values_mut().map(|service| &mut service.extension);
+        let changes: Vec<_> = extensions
+            .flat_map(|extension| std::mem::take(&mut extension.changes))
+            .collect();
+        for (name, change) in changes {
+            let changed = self.services.get_mut(&name).expect("what is changed is there");
+            for (variable, value) in change.environment {
+                match value {
+                    serde_yaml::Value::Null => {
+                        let removed = changed.environment.remove(&variable);
+                        assert!(removed.is_some(), "{name}: there is no `{variable}` to take away");
+                    }
+                    value => {
+                        changed.environment.insert(variable, value);
+                    }
+                }
+            }
+        }
+        self
+    }
+}
+
+/// What is wrong with the services of a stack file that run a vendor's image, one line each: without the optional ones, and
+/// with them.
 fn findings(file: &str) -> Vec<String> {
-    let file: File = serde_yaml::from_str(file).expect("a stack file");
+    let read = || -> File { serde_yaml::from_str(file).expect("a stack file") };
+    let mut found = of_file(&read());
+    for more in of_file(&read().with_changes()) {
+        if !found.contains(&more) {
+            found.push(more);
+        }
+    }
+    found
+}
+
+fn of_file(file: &File) -> Vec<String> {
     let mut found = Vec::new();
     for (name, service) in &file.services {
         if service.image.starts_with("osqdemo/") {

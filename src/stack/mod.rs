@@ -1,5 +1,6 @@
 //! Which services there are: names, ports, probes, order. Pure data; knows nothing of where they run.
 
+mod change;
 mod cluster;
 mod compose;
 pub mod container;
@@ -21,10 +22,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use change::Change;
 pub use cluster::{Cluster, Credentials, HttpService, Properties};
 pub use compose::StackError;
 pub use container::{
-    Confinement, Container, ImageRef, InitProcess, Privileges, Recipe, RootFolder, VolumeMount,
+    ConfigFile, Confinement, Container, ImageRef, InitProcess, Privileges, Recipe, RootFolder, VolumeMount,
 };
 pub use embedded::{EmbeddedStack, UnknownStack};
 pub use heap::Heap;

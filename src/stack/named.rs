@@ -43,6 +43,8 @@ pub enum NoService {
     NotAskedFor {
         /// The service.
         service: ServiceName,
+        /// The name that it is asked for by.
+        by: ServiceName,
     },
 }
 
@@ -63,7 +65,7 @@ impl Diagnose for NoService {
             Self::LeftOut { .. } => vec!["`osqdemo up --without none` brings it back".to_owned()],
             Self::Replaced { .. } => vec!["`osqdemo up --with none` brings it back".to_owned()],
             Self::OutsideKafka { .. } => vec!["`osqdemo up --kafka none` brings it back".to_owned()],
-            Self::NotAskedFor { service } => vec![format!("`osqdemo up --with {service}` starts it")],
+            Self::NotAskedFor { by, .. } => vec![format!("`osqdemo up --with {by}` starts it")],
         }
     }
 }
@@ -84,7 +86,10 @@ impl Stack {
             Some(Absence::LeftOut) => NoService::LeftOut { service },
             Some(Absence::Replaced { by }) => NoService::Replaced { service, by },
             Some(Absence::OutsideKafka { kafka }) => NoService::OutsideKafka { service, kafka },
-            Some(Absence::NotAskedFor) => NoService::NotAskedFor { service },
+            Some(Absence::NotAskedFor) => NoService::NotAskedFor {
+                by: self.asked_for_by(&service).clone(),
+                service,
+            },
             None => NoService::Unknown {
                 name: name.to_owned(),
                 known: self.names(),

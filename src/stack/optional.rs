@@ -7,13 +7,19 @@ use serde::Serialize;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::near_names;
-use crate::stack::{KafkaAddress, Service, ServiceName, Stack};
+use crate::stack::{Change, KafkaAddress, Service, ServiceName, Stack};
 
 /// What the file says of a service that starts only when it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Optional {
     /// The service that it runs in place of: both cannot be there.
     pub instead_of: Option<ServiceName>,
+    /// The optional service that it comes along with, instead of being asked for by its own name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub along_with: Option<ServiceName>,
+    /// What other services are told while it is there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<(ServiceName, Change)>,
 }
 
 /// Why a service of the file is not there.
@@ -52,6 +58,14 @@ pub enum WithError {
         /// The service.
         service: ServiceName,
     },
+    /// It comes along with another one, whose name stands for both.
+    #[error("service `{service}` comes along with `{leader}`, and not by itself")]
+    ComesAlong {
+        /// The service.
+        service: ServiceName,
+        /// The one that it comes along with.
+        leader: ServiceName,
+    },
     /// It needs another optional one.
     #[error("service `{service}` needs `{dependency}`, which is optional too")]
     Needs {
@@ -78,6 +92,7 @@ impl WithError {
         match self {
             Self::Unknown { service, .. }
             | Self::NotOptional { service }
+            | Self::ComesAlong { service, .. }
             | Self::Needs { service, .. }
             | Self::OnePlace { service, .. } => service,
         }
@@ -97,6 +112,7 @@ impl Diagnose for WithError {
             Self::Unknown { service, known } => {
                 near_names::hint("optional services", service.as_str(), known)
             }
+            Self::ComesAlong { leader, .. } => vec![format!("`--with {leader}` starts both")],
             Self::Needs { service, dependency } => vec![format!("`--with {service},{dependency}`")],
             Self::NotOptional { .. } | Self::OnePlace { .. } => Vec::new(),
         }
@@ -104,11 +120,19 @@ impl Diagnose for WithError {
 }
 
 impl Stack {
-    /// The stack with those of its optional services, and without the ones whose places they take.
+    /// The stack with those of its optional services and what comes along with them, and without the ones whose places
+    /// they take.
     ///
     /// # Errors
     /// When one of them is not an optional service of it, or two of them do not go together.
     pub fn with(mut self, names: &BTreeSet<ServiceName>) -> Result<Self, WithError> {
+        for service in names {
+            if let Some(leader) = self.leader_of(service) {
+                let (service, leader) = (service.clone(), leader.clone());
+                return Err(WithError::ComesAlong { service, leader });
+            }
+        }
+        let names = &and_along(names, self.optional.iter().map(|(_, service)| service));
         for name in names {
             let Some(place) = self
                 .optional
@@ -176,14 +200,32 @@ impl Stack {
         services.filter_map(|service| Some((&service.name, service.optional.as_ref()?.instead_of.as_ref()?)))
     }
 
-    /// The names of the optional services of the file, whether they are there or not.
+    /// What can be asked for: the names of the optional services of the file, whether they are there or not.
     pub fn optional_names(&self) -> Vec<String> {
-        let waiting = self.optional.iter().map(|(_, service)| service);
-        let there = self.services.iter().filter(|service| service.optional.is_some());
-        there
-            .chain(waiting)
-            .map(|service| service.name.to_string())
+        let services = self.optional_services();
+        services
+            .filter(|(_, optional)| optional.along_with.is_none())
+            .map(|(name, _)| name.to_string())
             .collect()
+    }
+
+    /// The service whose name an optional one is asked for by: its own, or that of the one that it comes along with.
+    pub fn asked_for_by<'a>(&'a self, name: &'a ServiceName) -> &'a ServiceName {
+        self.leader_of(name).unwrap_or(name)
+    }
+
+    /// The optional services that are there, and after them those that are not.
+    fn optional_services(&self) -> impl Iterator<Item = (&ServiceName, &Optional)> {
+        let waiting = self.optional.iter().map(|(_, service)| service);
+        let services = self.services.iter().chain(&self.left_out).chain(waiting);
+        services.filter_map(|service| Some((&service.name, service.optional.as_ref()?)))
+    }
+
+    /// The service that an optional one comes along with.
+    fn leader_of(&self, name: &ServiceName) -> Option<&ServiceName> {
+        let mut services = self.optional_services();
+        let (_, optional) = services.find(|(service, _)| *service == name)?;
+        optional.along_with.as_ref()
     }
 
     fn replaced_by(&self, name: &ServiceName) -> Option<&ServiceName> {
@@ -216,6 +258,18 @@ impl Stack {
     }
 }
 
+/// Those services, and of the others the ones that come along with them.
+pub(super) fn and_along<'a>(
+    names: &BTreeSet<ServiceName>,
+    others: impl Iterator<Item = &'a Service>,
+) -> BTreeSet<ServiceName> {
+    let along = others.filter_map(|service| {
+        let leader = service.optional.as_ref()?.along_with.as_ref()?;
+        names.contains(leader).then_some(&service.name)
+    });
+    along.chain(names).cloned().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
@@ -240,6 +294,7 @@ mod tests {
             service("theirs", "", ", optional: true, instead_of: page"),
             service("broker", "", ""),
             service("more", "ours: {condition: service_healthy}", ", optional: true"),
+            service("also", "", ", optional: true, along_with: more"),
             service("last", "", ""),
         ];
         Stack::parse("test.yaml", &format!("services:\n{}", text.concat())).expect("a stack")
@@ -256,10 +311,12 @@ mod tests {
     fn what_is_asked_for_stands_in_its_place() {
         assert_snapshot!(with(&[]), @"page, broker, last");
         assert_snapshot!(with(&["ours"]), @"ours, broker, last");
-        assert_snapshot!(with(&["more", "ours"]), @"ours, broker, more, last");
+        assert_snapshot!(with(&["more", "ours"]), @"ours, broker, more, also, last");
         assert_snapshot!(with(&["more"]), @"service `more` needs `ours`, which is optional too; `--with more,ours`");
         assert_snapshot!(with(&["ours", "theirs"]), @"services `theirs` and `ours` both run in place of `page`; ");
         assert_snapshot!(with(&["broker"]), @"service `broker` is not optional: it is there without being asked for; ");
+        assert_snapshot!(with(&["also", "more", "ours"]), @"service `also` comes along with `more`, and not by itself; `--with more` starts both");
+        assert_eq!(stack().optional_names(), ["ours", "theirs", "more"]);
         assert_snapshot!(with(&["our"]), @"there is no optional service `our`; did you mean `ours`?");
         let none = Stack::lite()
             .expect("the embedded stack")
@@ -290,6 +347,10 @@ mod tests {
         assert_eq!(twice.names(), "ours, broker, last");
         let back = asked().without(&names(&["ours"])).expect("it can be");
         assert_eq!(back.names(), "broker, last");
+        let both = stack().with(&names(&["more", "ours"])).expect("they can be");
+        let back = both.without(&names(&["more"])).expect("it can be");
+        assert_eq!(back.names(), "ours, broker, last", "what came along goes along");
+        assert_eq!(back.absence(&ServiceName::new("also")), Some(Absence::LeftOut));
     }
 
     #[test]

@@ -26,6 +26,10 @@ pub enum Role {
     Zookeeper,
     /// Kafka Connect.
     Connect,
+    /// What keeps the metrics that Control Center shows.
+    Prometheus,
+    /// What sends the alerts that Prometheus raises.
+    Alertmanager,
     /// A monitored machine.
     Host,
 }
@@ -46,13 +50,17 @@ pub enum Probe {
     ControlCenter,
     /// Kafka Connect's `/connectors`.
     Connect,
+    /// Prometheus's `/-/ready`.
+    Prometheus,
+    /// Alertmanager's `/-/ready`.
+    Alertmanager,
     /// A record of the host in the topic `processes`, newer than the host's start.
     Host,
 }
 
 impl Role {
     /// Every role, in the order in which messages name them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Broker,
         Self::Ksqldb,
         Self::SchemaRegistry,
@@ -60,6 +68,8 @@ impl Role {
         Self::ControlCenter,
         Self::Zookeeper,
         Self::Connect,
+        Self::Prometheus,
+        Self::Alertmanager,
         Self::Host,
     ];
 
@@ -73,6 +83,8 @@ impl Role {
             Self::ControlCenter => "control-center",
             Self::Zookeeper => "zookeeper",
             Self::Connect => "connect",
+            Self::Prometheus => "prometheus",
+            Self::Alertmanager => "alertmanager",
             Self::Host => "host",
         }
     }
@@ -87,6 +99,8 @@ impl Role {
             | Self::ControlCenter
             | Self::Zookeeper
             | Self::Connect
+            | Self::Prometheus
+            | Self::Alertmanager
             | Self::Host => None,
         }
     }
@@ -94,7 +108,13 @@ impl Role {
     /// Whether a browser or `curl` understands what listens on its port.
     pub fn speaks_http(self) -> bool {
         match self {
-            Self::Ksqldb | Self::SchemaRegistry | Self::Console | Self::ControlCenter | Self::Connect => true,
+            Self::Ksqldb
+            | Self::SchemaRegistry
+            | Self::Console
+            | Self::ControlCenter
+            | Self::Connect
+            | Self::Prometheus
+            | Self::Alertmanager => true,
             Self::Broker | Self::Zookeeper | Self::Host => false,
         }
     }
@@ -107,13 +127,15 @@ impl Role {
 
 impl Probe {
     /// Every probe, in the order in which messages name them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Kafka,
         Self::Ksqldb,
         Self::SchemaRegistry,
         Self::ControlCenter,
         Self::Zookeeper,
         Self::Connect,
+        Self::Prometheus,
+        Self::Alertmanager,
         Self::Host,
     ];
 
@@ -126,6 +148,8 @@ impl Probe {
             Self::SchemaRegistry => "schema-registry",
             Self::ControlCenter => "control-center",
             Self::Connect => "connect",
+            Self::Prometheus => "prometheus",
+            Self::Alertmanager => "alertmanager",
             Self::Host => "host",
         }
     }
@@ -139,6 +163,8 @@ impl Probe {
             Self::SchemaRegistry => Role::SchemaRegistry,
             Self::ControlCenter => Role::ControlCenter,
             Self::Connect => Role::Connect,
+            Self::Prometheus => Role::Prometheus,
+            Self::Alertmanager => Role::Alertmanager,
             Self::Host => Role::Host,
         }
     }
@@ -159,6 +185,8 @@ impl fmt::Display for Role {
             Self::ControlCenter => "Control Center",
             Self::Zookeeper => "ZooKeeper",
             Self::Connect => "Kafka Connect worker",
+            Self::Prometheus => "Prometheus",
+            Self::Alertmanager => "Alertmanager",
             Self::Host => "host",
         })
     }
@@ -173,6 +201,7 @@ impl fmt::Display for Probe {
             Self::SchemaRegistry => "GET /subjects",
             Self::ControlCenter => "GET /",
             Self::Connect => "GET /connectors",
+            Self::Prometheus | Self::Alertmanager => "GET /-/ready",
             Self::Host => "first record in topic `processes`",
         })
     }

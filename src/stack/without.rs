@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::near_names;
+use crate::stack::optional::and_along;
 use crate::stack::{Role, Service, ServiceName, Stack};
 
 /// A service cannot be left out.
@@ -74,11 +75,12 @@ fn needed_by(dependents: &[ServiceName]) -> String {
 }
 
 impl Stack {
-    /// The stack without those services.
+    /// The stack without those services, and without what came along with them.
     ///
     /// # Errors
     /// When it does not have one of them, or cannot do without it.
     pub fn without(mut self, names: &BTreeSet<ServiceName>) -> Result<Self, WithoutError> {
+        let names = &and_along(names, self.services.iter());
         let mut left_out = std::mem::take(&mut self.left_out);
         for name in names {
             // Another one runs in its place already.
@@ -143,7 +145,7 @@ impl Stack {
                     .without(&BTreeSet::from([service.name.clone()]))
                     .is_ok()
             })
-            .max_by_key(|service| service.memory)
+            .max_by_key(|service| self.memory_of(service))
     }
 
     /// The names of the services that publish a port.

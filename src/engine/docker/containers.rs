@@ -102,12 +102,12 @@ pub(super) async fn start(
     connection: &Connection,
     owner: &Owner,
     service: &ServiceName,
-    given: Option<Given>,
+    given: Vec<Given>,
 ) -> Result<(), DockerError> {
     let name = labels::container_name(owner, service);
     let object = format!("container {name}");
-    if let Some(Given { folder, files }) = given {
-        let options = UploadToContainerOptionsBuilder::default().path(folder).build();
+    for Given { folder, files } in given {
+        let options = UploadToContainerOptionsBuilder::default().path(&folder).build();
         let archive = files.finish().map_err(|source| DockerError::Pack { source })?;
         let body = bollard::body_full(archive.into());
         let request = connection.docker.upload_to_container(&name, Some(options), body);

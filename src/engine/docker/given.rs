@@ -15,7 +15,7 @@ const SERVICE_USER: u64 = 10_001;
 
 /// Files, and the folder that they are put into.
 pub(super) struct Given {
-    pub(super) folder: &'static str,
+    pub(super) folder: String,
     pub(super) files: TarArchive,
 }
 
@@ -35,7 +35,8 @@ pub(super) fn to_host(broker: &str, setup: Option<&Setup>) -> Given {
         let path = format!("{}/{name}", CLIENT_FOLDER.trim_start_matches('/'));
         files.append(&path, 0o600, 0, bytes);
     }
-    Given { folder: "/", files }
+    let folder = "/".to_owned();
+    Given { folder, files }
 }
 
 /// How Kafka, and what is beside it, is reached, where the service is told to find that there.
@@ -48,6 +49,6 @@ pub(super) fn to_client(spec: &ServiceSpec, client: &Portable) -> Option<Given> 
     for (name, bytes) in client.files() {
         files.append_of(SERVICE_USER, &name, 0o400, 0, bytes);
     }
-    let folder = CLIENT_FOLDER;
+    let folder = CLIENT_FOLDER.to_owned();
     Some(Given { folder, files })
 }

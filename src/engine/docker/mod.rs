@@ -4,6 +4,7 @@
 //! labels of `labels.rs`, and nothing without them is ever touched.
 
 mod archive;
+mod config_files;
 mod connection;
 mod containers;
 mod daemon;
@@ -114,18 +115,19 @@ impl DockerEngine {
         Ok(Executor::new(connection, &self.owner, host, self.kills.clone()))
     }
 
-    /// Starts the container of a service; a host is given its configuration before, and a client of a Kafka that wants TLS
-    /// or a password how it is reached.
+    /// Starts the container of a service, after it is given the files that the stack file has for it; a host also gets its
+    /// configuration, and a client of a Kafka that wants TLS or a password how it is reached.
     async fn start_container(&self, connection: &Connection, spec: &ServiceSpec) -> Result<()> {
         let setup = self.setup.as_ref();
-        let given = match (&spec.bootstrap_servers, setup) {
+        let mut given = config_files::to_container(connection, &self.owner, spec).await?;
+        given.extend(match (&spec.bootstrap_servers, setup) {
             (Some(broker), setup) => Some(given::to_host(broker, setup)),
             (None, Some(setup)) => setup
                 .client
                 .as_ref()
                 .and_then(|client| given::to_client(spec, client)),
             (None, None) => None,
-        };
+        });
         Ok(containers::start(connection, &self.owner, &spec.name, given).await?)
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{PORT_BETWEEN_CONTAINERS, ResolveError};
 use crate::client_properties::portable;
 use crate::plan::own_names;
-use crate::plan::spec::{CLIENT_FOLDER, Choices, ContainerSpec};
+use crate::plan::spec::{CLIENT_FOLDER, Choices, ConfigFileSpec, ContainerSpec};
 use crate::quantity::parse_size;
 use crate::stack::{Container, ImageRef, Role, Service, ServiceName, Stack, Template, VolumeMount};
 
@@ -59,9 +59,9 @@ pub(super) fn resolve(
             target: CLIENT_FOLDER.to_owned(),
         });
     }
-    let mut environment: Vec<(String, String)> = container
-        .environment
-        .iter()
+    let mut environment: Vec<(String, String)> = stack
+        .environment_of(service, container)
+        .into_iter()
         // A variable with the address of a service that is not there is left out, as an argument is.
         .filter(|(_, value)| {
             let is_absent = value
@@ -69,8 +69,14 @@ pub(super) fn resolve(
                 .is_some_and(|name| is_url_of_absent(name, stack));
             !is_absent
         })
-        .map(|(name, value)| (name.clone(), with_kafka(value.fill(&value_of), stack)))
+        .map(|(name, value)| (name.to_owned(), with_kafka(value.fill(&value_of), stack)))
         .collect();
+    let configs = container.configs.iter().map(|config| ConfigFileSpec {
+        target: config.target.clone(),
+        user: config.user,
+        mode: config.mode,
+        content: config.content.fill(&value_of),
+    });
     own_names::add_variables(&mut environment, &command, service, stack, choices);
     Ok(ContainerSpec {
         image: ImageRef::new(container.image.fill(&value_of)),
@@ -83,6 +89,7 @@ pub(super) fn resolve(
         environment,
         target_port: service.port.map(|port| port.target),
         volumes,
+        configs: configs.collect(),
         memory_limit: memory_limit.transpose()?,
         capabilities: container.capabilities.clone(),
         confinement: container.confinement.clone(),

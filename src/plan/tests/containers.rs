@@ -140,21 +140,45 @@ fn the_stacks() {
     11. start ksqldb-server (not running), after 4, 6, 7, 8
     12. start control-center (not running), after 5, 6, 7, 8, 11
     ");
-    assert_snapshot!(with_everything(confluent_8), @"
+    let prometheus = [ServiceName::new("prometheus")].into();
+    let monitored = confluent_8.clone().with(&prometheus).expect("it has one");
+    assert_snapshot!(from_nothing(&monitored), @"
     1. pull image confluentinc/cp-server:8.2.3 (not on this machine)
-    2. pull image confluentinc/cp-schema-registry:8.2.3 (not on this machine)
-    3. build image osqdemo/platform:0.1.0 (not on this machine)
-    4. pull image confluentinc/cp-server-connect:8.2.3 (not on this machine)
+    2. pull image confluentinc/cp-enterprise-alertmanager:2.6.0 (not on this machine)
+    3. pull image confluentinc/cp-schema-registry:8.2.3 (not on this machine)
+    4. pull image confluentinc/cp-enterprise-prometheus:2.6.0 (not on this machine)
     5. build image osqdemo/host:0.1.0 (not on this machine)
     6. pull image confluentinc/cp-ksqldb-server:8.2.3 (not on this machine)
-    7. create the network (not there)
-    8. start broker (not running), after 1, 7
-    9. start schema-registry (not running), after 2, 7, 8
-    10. start console (not running), after 3, 7, 8
-    11. start connect (not running), after 4, 7, 8
-    12. start host1 (not running), after 5, 7, 8
-    13. start host2 (not running), after 5, 7, 8
-    14. start ksqldb-server (not running), after 6, 7, 8, 9
+    7. pull image confluentinc/cp-enterprise-control-center-next-gen:2.6.0 (not on this machine)
+    8. create the network (not there)
+    9. start broker (not running), after 1, 8
+    10. start alertmanager (not running), after 2, 8
+    11. start schema-registry (not running), after 3, 8, 9
+    12. start prometheus (not running), after 4, 8, 10
+    13. start host1 (not running), after 5, 8, 9
+    14. start host2 (not running), after 5, 8, 9
+    15. start ksqldb-server (not running), after 6, 8, 9, 11
+    16. start control-center (not running), after 7, 8, 9, 11, 15
+    ");
+    assert_snapshot!(with_everything(confluent_8), @"
+    1. pull image confluentinc/cp-server:8.2.3 (not on this machine)
+    2. pull image confluentinc/cp-enterprise-alertmanager:2.6.0 (not on this machine)
+    3. pull image confluentinc/cp-schema-registry:8.2.3 (not on this machine)
+    4. pull image confluentinc/cp-enterprise-prometheus:2.6.0 (not on this machine)
+    5. build image osqdemo/platform:0.1.0 (not on this machine)
+    6. pull image confluentinc/cp-server-connect:8.2.3 (not on this machine)
+    7. build image osqdemo/host:0.1.0 (not on this machine)
+    8. pull image confluentinc/cp-ksqldb-server:8.2.3 (not on this machine)
+    9. create the network (not there)
+    10. start broker (not running), after 1, 9
+    11. start alertmanager (not running), after 2, 9
+    12. start schema-registry (not running), after 3, 9, 10
+    13. start prometheus (not running), after 4, 9, 11
+    14. start console (not running), after 5, 9, 10
+    15. start connect (not running), after 6, 9, 10
+    16. start host1 (not running), after 7, 9, 10
+    17. start host2 (not running), after 7, 9, 10
+    18. start ksqldb-server (not running), after 8, 9, 10, 12
     ");
 }
 

@@ -171,3 +171,80 @@ fn only_the_broker_is_told_of_a_listener_for_other_machines() {
         }
     }
 }
+
+/// With Prometheus, those it concerns are told of it and get its files, and nobody else is another one.
+#[test]
+fn prometheus_changes_the_broker_and_control_center() {
+    let resolved = |asked: &[&str]| {
+        let stack = Stack::confluent_8().expect("the embedded stack");
+        let asked = asked.iter().map(|name| ServiceName::new(*name)).collect();
+        let stack = stack.with(&asked).expect("its own optional services");
+        let services = stack.services.iter();
+        let ports: Vec<(&str, u16)> = services
+            .filter_map(|service| Some((service.name.as_str(), service.port?.published)))
+            .collect();
+        of_stack(&stack, &ports, "")
+    };
+    let (small, full) = (resolved(&[]), resolved(&["prometheus"]));
+    let of = |specs: &[ServiceSpec], name: &str| {
+        let spec = specs.iter().find(|spec| spec.name.as_str() == name);
+        spec.expect("it is there").clone()
+    };
+    for before in &small {
+        let is_another = before.config_hash != of(&full, before.name.as_str()).config_hash;
+        let is_concerned = ["broker", "control-center"].contains(&before.name.as_str());
+        assert_eq!(is_another, is_concerned, "{}", before.name);
+    }
+    let told = |specs: &[ServiceSpec], name: &str| {
+        let container = of(specs, name).container.expect("a container");
+        let lines = container.environment.into_iter();
+        lines
+            .map(|(name, value)| format!("{name}={value}"))
+            .filter(|line| {
+                let about = [
+                    "PROMETHEUS",
+                    "ALERTMANAGER",
+                    "MODE",
+                    "REPORTERS",
+                    "CLIENT_BASE_URL",
+                ];
+                about.iter().any(|about| line.contains(about))
+            })
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    assert_snapshot!(told(&small, "control-center"), @"
+    CONTROL_CENTER_MODE_ENABLE=management
+    CONTROL_CENTER_PROMETHEUS_ENABLE=false
+    ");
+    assert_snapshot!(told(&full, "control-center"), @"
+    CONTROL_CENTER_PROMETHEUS_ENABLE=true
+    CONTROL_CENTER_PROMETHEUS_URL=http://prometheus:9090
+    CONTROL_CENTER_PROMETHEUS_RULES_FILE=/mnt/config/trigger_rules-generated.yml
+    CONTROL_CENTER_ALERTMANAGER_URL=http://alertmanager:9093
+    CONTROL_CENTER_ALERTMANAGER_CONFIG_FILE=/mnt/config/alertmanager-generated.yml
+    ");
+    assert_snapshot!(told(&small, "broker"), @"KAFKA_CONFLUENT_REPORTERS_TELEMETRY_AUTO_ENABLE=false");
+    assert_snapshot!(told(&full, "broker"), @"
+    KAFKA_METRIC_REPORTERS=io.confluent.telemetry.reporter.TelemetryReporter
+    KAFKA_CONFLUENT_TELEMETRY_EXPORTER_C3PLUSPLUS_CLIENT_BASE_URL=http://prometheus:9090/api/v1/otlp
+    ");
+    let containers = full
+        .iter()
+        .filter_map(|spec| Some((&spec.name, spec.container.as_ref()?)));
+    let files = containers.flat_map(|(name, container)| {
+        let files = container.configs.iter();
+        files.map(move |file| {
+            let whose = if file.becomes_theirs() { "theirs" } else { "ours" };
+            format!("{name} {} {:o} {} {whose}", file.target, file.mode, file.user)
+        })
+    });
+    assert_snapshot!(files.collect::<Vec<_>>().join("\n"), @"
+    alertmanager /mnt/config/web-config-am.yml 444 1000 ours
+    alertmanager /mnt/config/alertmanager-generated.yml 644 1000 theirs
+    prometheus /mnt/config/prometheus-generated.yml 444 1000 ours
+    prometheus /mnt/config/recording_rules-generated.yml 444 1000 ours
+    prometheus /mnt/config/web-config-prom.yml 444 1000 ours
+    prometheus /mnt/config/trigger_rules-generated.yml 644 1000 theirs
+    ");
+}

@@ -24,11 +24,24 @@ pub(super) fn optional(file: &str, stack: &Stack) -> Result<(), StackError> {
         if let (None, Some(needed)) = (&service.optional, needed) {
             return wrong(service, format!("depends on `{needed}`, which is optional"));
         }
-        let Some(instead_of) = service
-            .optional
-            .as_ref()
-            .and_then(|optional| optional.instead_of.as_ref())
-        else {
+        let Some(optional) = &service.optional else {
+            continue;
+        };
+        if let Some(leader) = &optional.along_with {
+            let leads = |other: &Service| match &other.optional {
+                Some(other) => other.along_with.is_none(),
+                None => false,
+            };
+            if !stack.service(leader.as_str()).is_some_and(leads) {
+                let reason = format!("comes along with `{leader}`, which cannot be asked for");
+                return wrong(service, reason);
+            }
+        }
+        let mut changed = optional.changes.iter().map(|(name, _)| name);
+        if let Some(missing) = changed.find(|name| stack.service(name.as_str()).is_none()) {
+            return wrong(service, format!("changes `{missing}`, which is not in the stack"));
+        }
+        let Some(instead_of) = &optional.instead_of else {
             continue;
         };
         if stack.service(instead_of.as_str()).is_none() || is_optional(instead_of) {
@@ -58,6 +71,27 @@ pub(super) fn volumes(file: &str, stack: &Stack, known: &[String]) -> Result<(),
                     file: file.to_owned(),
                     service: service.name.clone(),
                     volume: volume.clone(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a container is given is in a volume: a root folder may be read-only, and goes with the container.
+pub(super) fn configs(file: &str, stack: &Stack) -> Result<(), StackError> {
+    for service in &stack.services {
+        for container in &service.container {
+            let mut targets = container.configs.iter().map(|config| &config.target);
+            let is_elsewhere = |target: &&String| {
+                let mut volumes = container.volumes.iter();
+                !volumes.any(|volume| volume.file_name(target).is_some())
+            };
+            if let Some(target) = targets.find(is_elsewhere) {
+                return Err(StackError::ConfigElsewhere {
+                    file: file.to_owned(),
+                    service: service.name.clone(),
+                    target: target.clone(),
                 });
             }
         }

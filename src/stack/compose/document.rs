@@ -4,11 +4,12 @@ use std::num::NonZeroU32;
 
 use super::StackError;
 use super::values::{
-    DurationText, InOrder, Mount, OnePort, Scalar, SizeTemplate, SizeText, TemporaryFolder, given_role,
+    DurationText, FileMode, InOrder, Mount, OnePort, Scalar, SizeTemplate, SizeText, TemporaryFolder, UserId,
+    given_role,
 };
 use crate::stack::{
-    Confinement, Container, Heap, InitProcess, Optional, Privileges, Probe, Recipe, Role, RootFolder,
-    Service, ServiceName, Template,
+    Change, ConfigFile, Confinement, Container, Heap, InitProcess, Optional, Privileges, Probe, Recipe, Role,
+    RootFolder, Service, ServiceName, Template,
 };
 
 #[derive(serde::Deserialize)]
@@ -19,6 +20,27 @@ pub(super) struct ComposeFile {
     pub(super) services: InOrder<ServiceName, Definition>,
     #[serde(default)]
     pub(super) volumes: InOrder<String, Option<NamedVolume>>,
+    #[serde(default)]
+    pub(super) configs: InOrder<String, Config>,
+}
+
+/// A file that services are given. What it says stands in the stack file itself, so that this is all there is to read.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Config {
+    content: Template,
+}
+
+/// A config as a service gets it.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigMount {
+    source: String,
+    target: String,
+    #[serde(default)]
+    uid: UserId,
+    #[serde(default)]
+    mode: FileMode,
 }
 
 /// A named volume without options.
@@ -40,6 +62,8 @@ pub(super) struct Definition {
     environment: InOrder<String, Scalar>,
     #[serde(default)]
     volumes: Vec<Mount>,
+    #[serde(default)]
+    configs: Vec<ConfigMount>,
     mem_limit: Option<SizeTemplate>,
     #[serde(default)]
     cap_add: Vec<String>,
@@ -98,8 +122,19 @@ struct Extension {
     #[serde(default)]
     optional: bool,
     instead_of: Option<ServiceName>,
+    along_with: Option<ServiceName>,
+    #[serde(default)]
+    changes: InOrder<ServiceName, ChangeOfOther>,
     heap: Option<HeapBounds>,
     native: Option<Native>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangeOfOther {
+    #[serde(default)]
+    environment: InOrder<String, Option<Scalar>>,
+    least_heap: Option<SizeText>,
 }
 
 #[derive(serde::Deserialize)]
@@ -135,22 +170,55 @@ struct Native {
 impl Definition {
     /// What is optional for one reader of the file must be so for the other.
     pub(super) fn check_optional(&self, file: &str, name: &ServiceName) -> Result<(), StackError> {
-        let Extension {
-            optional, instead_of, ..
-        } = &self.extension;
-        let reason = match (optional, &self.profiles, instead_of) {
-            (false, Some(_), _) => "has `profiles`, and `x-osqdemo` does not say `optional: true`",
-            (false, None, Some(_)) => "has `instead_of` without `optional: true`",
-            _ => return Ok(()),
+        let extension = &self.extension;
+        let wrong = [
+            (
+                self.profiles.is_some(),
+                "has `profiles`, and `x-osqdemo` does not say `optional: true`",
+            ),
+            (
+                extension.instead_of.is_some(),
+                "has `instead_of` without `optional: true`",
+            ),
+            (
+                extension.along_with.is_some(),
+                "has `along_with` without `optional: true`",
+            ),
+            (
+                !extension.changes.0.is_empty(),
+                "has `changes` without `optional: true`",
+            ),
+        ];
+        let found = wrong.iter().find(|(is_wrong, _)| *is_wrong);
+        let Some((_, reason)) = found.filter(|_| !extension.optional) else {
+            return Ok(());
         };
         Err(StackError::Optional {
             file: file.to_owned(),
             service: name.clone(),
-            reason: reason.to_owned(),
+            reason: (*reason).to_owned(),
         })
     }
 
-    pub(super) fn into_service(self, name: ServiceName) -> Service {
+    /// Each config that it gets must be in the file.
+    pub(super) fn check_configs(
+        &self,
+        file: &str,
+        name: &ServiceName,
+        known: &InOrder<String, Config>,
+    ) -> Result<(), StackError> {
+        let mut sources = self.configs.iter().map(|config| &config.source);
+        match sources.find(|source| !known.0.iter().any(|(name, _)| name == *source)) {
+            None => Ok(()),
+            Some(config) => Err(StackError::UnknownConfig {
+                file: file.to_owned(),
+                service: name.clone(),
+                config: config.clone(),
+            }),
+        }
+    }
+
+    pub(super) fn into_service(self, name: ServiceName, configs: &InOrder<String, Config>) -> Service {
         let (port, port_variable) = match self.ports {
             Some(OnePort { port, variable }) => (Some(port), variable),
             None => (None, None),
@@ -167,6 +235,11 @@ impl Definition {
                 .map(|(name, Scalar(value))| (name, value))
                 .collect(),
             volumes: self.volumes.into_iter().map(|Mount(mount)| mount).collect(),
+            configs: self
+                .configs
+                .into_iter()
+                .filter_map(|mount| mount.into_file(configs))
+                .collect(),
             memory_limit: self.mem_limit.map(|SizeTemplate(size)| size),
             capabilities: self.cap_add,
             confinement: Confinement {
@@ -212,6 +285,14 @@ impl Definition {
             memory: self.extension.memory.0,
             optional: self.extension.optional.then_some(Optional {
                 instead_of: self.extension.instead_of,
+                along_with: self.extension.along_with,
+                changes: self
+                    .extension
+                    .changes
+                    .0
+                    .into_iter()
+                    .map(|(other, change)| (other, change.into()))
+                    .collect(),
             }),
             heap: self.extension.heap.map(|heap| Heap {
                 variable: heap.variable,
@@ -221,6 +302,31 @@ impl Definition {
             }),
             native_command: self.extension.native.map(|native| native.command),
             container,
+        }
+    }
+}
+
+impl ConfigMount {
+    /// Nothing where the file does not have it, which was checked.
+    fn into_file(self, configs: &InOrder<String, Config>) -> Option<ConfigFile> {
+        let (_, config) = configs.0.iter().find(|(name, _)| *name == self.source)?;
+        Some(ConfigFile {
+            target: self.target,
+            user: self.uid.0,
+            mode: self.mode.0,
+            content: config.content.clone(),
+        })
+    }
+}
+
+impl From<ChangeOfOther> for Change {
+    fn from(change: ChangeOfOther) -> Self {
+        let environment = change.environment.0.into_iter();
+        Self {
+            environment: environment
+                .map(|(name, value)| (name, value.map(|Scalar(value)| value)))
+                .collect(),
+            least_heap: change.least_heap.map(|SizeText(size)| size),
         }
     }
 }

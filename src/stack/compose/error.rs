@@ -35,6 +35,28 @@ pub enum StackError {
         /// What it names.
         volume: String,
     },
+    /// A service gets a file that is not there.
+    #[error("`{file}`: service `{service}` gets `{config}`, which is not among the configs of the file")]
+    UnknownConfig {
+        /// The file.
+        file: String,
+        /// The service that gets it.
+        service: ServiceName,
+        /// What it names.
+        config: String,
+    },
+    /// A service gets a file in a place that is not kept.
+    #[error(
+        "`{file}`: service `{service}` gets `{target}`, which is not in the folder of one of its volumes"
+    )]
+    ConfigElsewhere {
+        /// The file.
+        file: String,
+        /// The service that gets it.
+        service: ServiceName,
+        /// Where.
+        target: String,
+    },
     /// What the file says of an optional service cannot be.
     #[error("`{file}`: service `{service}` {reason}")]
     Optional {

@@ -26,12 +26,13 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Stack, StackError> {
     let volumes: Vec<String> = parsed.volumes.0.into_iter().map(|(name, _)| name).collect();
     for (name, definition) in &parsed.services.0 {
         definition.check_optional(file, name)?;
+        definition.check_configs(file, name, &parsed.configs)?;
     }
     let services: Vec<Service> = parsed
         .services
         .0
         .into_iter()
-        .map(|(name, definition)| definition.into_service(name))
+        .map(|(name, definition)| definition.into_service(name, &parsed.configs))
         .collect();
     let mut stack = Stack {
         order: services.iter().map(|service| service.name.clone()).collect(),
@@ -42,6 +43,7 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Stack, StackError> {
     };
     checks::dependencies(file, &stack)?;
     checks::volumes(file, &stack, &volumes)?;
+    checks::configs(file, &stack)?;
     checks::optional(file, &stack)?;
     let all = std::mem::take(&mut stack.services);
     for (place, service) in all.into_iter().enumerate() {

@@ -251,6 +251,30 @@ fn a_stack_is_whole_without_its_optional_services() {
             "`test.yaml`: service `b` has `profiles`, and `x-osqdemo` does not say `optional: true`",
         ),
         (
+            optional(", along_with: a"),
+            "`test.yaml`: service `b` has `along_with` without `optional: true`",
+        ),
+        (
+            optional(", changes: {a: {}}"),
+            "`test.yaml`: service `b` has `changes` without `optional: true`",
+        ),
+        (
+            format!(
+                "{}{}",
+                service("a", ""),
+                optional(", optional: true, along_with: a")
+            ),
+            "`test.yaml`: service `b` comes along with `a`, which cannot be asked for",
+        ),
+        (
+            optional(", optional: true, along_with: b"),
+            "`test.yaml`: service `b` comes along with `b`, which cannot be asked for",
+        ),
+        (
+            optional(", optional: true, changes: {a: {}}"),
+            "`test.yaml`: service `b` changes `a`, which is not in the stack",
+        ),
+        (
             optional(", optional: true, instead_of: c"),
             "`test.yaml`: service `b` runs in place of `c`, which is not among the services that are always there",
         ),
@@ -266,6 +290,52 @@ fn a_stack_is_whole_without_its_optional_services() {
     ];
     for (services, told) in cases {
         assert_eq!(error(&format!("services:\n{services}")), told);
+    }
+}
+
+#[test]
+fn a_file_that_a_service_is_given_is_in_the_stack_file_and_goes_into_a_volume() {
+    let with = |given: &str| {
+        let service = service("a", "").replace(
+            "    depends_on",
+            &format!(
+                "    image: x\n    volumes: [\"data:/data\"]\n    configs: [{{{given}}}]\n    depends_on"
+            ),
+        );
+        format!(
+            "services:\n{service}volumes: {{data: }}\nconfigs: {{one: {{content: \"port ${{PORT:-1}}\"}}}}\n"
+        )
+    };
+    let read = |given: &str| parse("test.yaml", &with(given)).expect("a stack");
+    let stack = read("source: one, target: /data/x, uid: \"7\", mode: 0640");
+    let container = stack.services[0].container.as_ref().expect("a container");
+    let file = &container.configs[0];
+    assert_eq!(
+        (file.target.as_str(), file.user, file.mode),
+        ("/data/x", 7, 0o640)
+    );
+    assert_eq!(file.content.fill(&|_| None), "port 1");
+    let stack = read("source: one, target: /data/x");
+    let file = &stack.services[0].container.as_ref().expect("a container").configs[0];
+    assert_eq!((file.user, file.mode), (0, 0o444), "as Compose has it");
+    assert_eq!(
+        error(&with("source: two, target: /data/x")),
+        "`test.yaml`: service `a` gets `two`, which is not among the configs of the file"
+    );
+    for elsewhere in ["/etc/x", "/data", "/data/", "/database/x", "/data/deep/x"] {
+        assert_eq!(
+            error(&with(&format!("source: one, target: {elsewhere}"))),
+            format!(
+                "`test.yaml`: service `a` gets `{elsewhere}`, which is not in the folder of one of its volumes"
+            )
+        );
+    }
+    for mode in ["644", "0999", "04755", "rw"] {
+        let message = error(&with(&format!("source: one, target: /data/x, mode: {mode}")));
+        assert!(
+            message.contains(&format!("`{mode}` is not of the form `0644`")),
+            "{message}"
+        );
     }
 }
 

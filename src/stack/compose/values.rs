@@ -124,6 +124,39 @@ pub(super) fn given_role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<O
     }
 }
 
+/// The number of a user, which Compose wants as a text; root's unless another one is given.
+#[derive(Default)]
+pub(super) struct UserId(pub(super) u32);
+
+impl<'de> Deserialize<'de> for UserId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = |_| D::Error::custom(format!("`{text}` is not the number of a user, in quotes"));
+        text.parse().map(Self).map_err(wrong)
+    }
+}
+
+/// The permissions of a file in octal digits, such as `0644`.
+pub(super) struct FileMode(pub(super) u32);
+
+impl Default for FileMode {
+    /// Compose's: all may read it.
+    fn default() -> Self {
+        Self(0o444)
+    }
+}
+
+impl<'de> Deserialize<'de> for FileMode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // With a leading zero it is a text here, and octal for Compose.
+        let text = String::deserialize(deserializer)?;
+        let mode = u32::from_str_radix(&text, 8).ok();
+        mode.filter(|mode| text.starts_with('0') && *mode <= 0o777)
+            .map(Self)
+            .ok_or_else(|| D::Error::custom(format!("`{text}` is not of the form `0644`")))
+    }
+}
+
 pub(super) struct DurationText(pub(super) Duration);
 
 impl<'de> Deserialize<'de> for DurationText {

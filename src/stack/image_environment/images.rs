@@ -75,6 +75,8 @@ const KSQLDB_PROPERTIES: &[&str] = &[
 
 const CONTROL_CENTER_PROPERTIES: &[&str] = &[
     "bootstrap.servers",
+    "confluent.controlcenter.alertmanager.config.file",
+    "confluent.controlcenter.alertmanager.url",
     "confluent.controlcenter.connect.connect-default.cluster",
     "confluent.controlcenter.connect.healthcheck.endpoint",
     "confluent.controlcenter.internal.topics.partitions",
@@ -82,6 +84,8 @@ const CONTROL_CENTER_PROPERTIES: &[&str] = &[
     "confluent.controlcenter.ksql.ksqldb1.url",
     "confluent.controlcenter.mode.enable",
     "confluent.controlcenter.prometheus.enable",
+    "confluent.controlcenter.prometheus.rules.file",
+    "confluent.controlcenter.prometheus.url",
     "confluent.controlcenter.replication.factor",
     "confluent.controlcenter.schema.registry.url",
     "confluent.controlcenter.ui.autoupdate.enable",
@@ -152,15 +156,29 @@ pub(super) const IMAGES: &[Image] = &[
         properties: &[
             "advertised.listeners",
             "confluent.balancer.enable",
+            "confluent.consumer.lag.emitter.enabled",
             "confluent.license.topic.replication.factor",
             "confluent.reporters.telemetry.auto.enable",
             "confluent.telemetry.enabled",
+            "confluent.telemetry.exporter.c3plusplus.api.key",
+            "confluent.telemetry.exporter.c3plusplus.api.secret",
+            "confluent.telemetry.exporter.c3plusplus.buffer.batch.items.max",
+            "confluent.telemetry.exporter.c3plusplus.buffer.inflight.submissions.max",
+            "confluent.telemetry.exporter.c3plusplus.buffer.pending.batches.max",
+            "confluent.telemetry.exporter.c3plusplus.client.base.url",
+            "confluent.telemetry.exporter.c3plusplus.client.compression",
+            "confluent.telemetry.exporter.c3plusplus.enabled",
+            "confluent.telemetry.exporter.c3plusplus.metrics.include",
+            "confluent.telemetry.exporter.c3plusplus.type",
+            "confluent.telemetry.metrics.collector.interval.ms",
+            "confluent.telemetry.remoteconfig.confluent.enabled",
             "controller.listener.names",
             "controller.quorum.voters",
             "group.initial.rebalance.delay.ms",
             "inter.broker.listener.name",
             "listener.security.protocol.map",
             "listeners",
+            "metric.reporters",
             "node.id",
             "offsets.topic.replication.factor",
             "process.roles",
@@ -287,6 +305,29 @@ pub(super) const IMAGES: &[Image] = &[
         tools: &["bash", "ub"],
     },
     Image {
+        repository: "confluentinc/cp-enterprise-prometheus",
+        tags: &["2.6."],
+        naming: Naming::Ub,
+        // Its start script reads them, and makes options of them.
+        prefixes: &[],
+        required: MONITORING_REQUIRED,
+        deadly: &[],
+        for_scripts: MONITORING_SCRIPTS,
+        properties: &[],
+        tools: TOOLS_OF_MONITORING,
+    },
+    Image {
+        repository: "confluentinc/cp-enterprise-alertmanager",
+        tags: &["2.6."],
+        naming: Naming::Ub,
+        prefixes: &[],
+        required: MONITORING_REQUIRED,
+        deadly: &[],
+        for_scripts: MONITORING_SCRIPTS,
+        properties: &[],
+        tools: TOOLS_OF_MONITORING,
+    },
+    Image {
         repository: "confluentinc/cp-server-connect",
         tags: &["7.9."],
         naming: Naming::Dub,
@@ -320,6 +361,11 @@ const CONTROL_CENTER_REQUIRED: &[&[&str]] = &[
     &["CONTROL_CENTER_REPLICATION_FACTOR"],
 ];
 const CONTROL_CENTER_SCRIPTS: &[&str] = &["CONTROL_CENTER_HEAP_OPTS", "CONTROL_CENTER_CUB_KAFKA_TIMEOUT"];
+
+/// Not by the images: the files in the folder of their own are those of a single machine.
+const MONITORING_REQUIRED: &[&[&str]] = &[&["CONFIG_PATH"]];
+const MONITORING_SCRIPTS: &[&str] = &["CONFIG_PATH", "SHOULD_LOG_TO_FILE", "LOG_FILE"];
+const TOOLS_OF_MONITORING: &[&str] = &["bash"];
 
 const CONNECT_REQUIRED: &[&[&str]] = &[
     &["CONNECT_BOOTSTRAP_SERVERS"],

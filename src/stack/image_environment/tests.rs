@@ -59,6 +59,23 @@ fn a_misspelt_variable_an_idle_one_and_a_deadly_one_are_found() {
 }
 
 #[test]
+fn what_an_optional_service_changes_of_another_is_held_to_the_rules_too() {
+    let with = |changes: &str| {
+        let file = format!(
+            "services:\n  it:\n    image: {REGISTRY}\n    environment: {{{ITS_OWN}}}\n  more:\n    image: osqdemo/x\n    \
+             x-osqdemo: {{changes: {{it: {{environment: {{{changes}}}}}}}}}\n"
+        );
+        findings(&file).join("\n")
+    };
+    assert_eq!(with("SCHEMA_REGISTRY_LISTENERS: x"), "");
+    assert_eq!(
+        with("SCHEMA_REGISTRY_LISTNERS: x, SCHEMA_REGISTRY_HOST_NAME: null"),
+        "it: `SCHEMA_REGISTRY_HOST_NAME` is required\n\
+         it: `SCHEMA_REGISTRY_LISTNERS` becomes `listners`, which nothing is known to read"
+    );
+}
+
+#[test]
 fn what_an_image_insists_on_is_missed() {
     assert_eq!(
         found(REGISTRY, "SCHEMA_REGISTRY_HOST_NAME: ''", ""),
