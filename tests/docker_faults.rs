@@ -7,7 +7,7 @@ mod support;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use docker_support::{DockerStack, docker};
+use docker_support::{DockerStack, docker, pause};
 use serde_json::Value;
 use support::eventually;
 
@@ -91,8 +91,23 @@ fn a_container_that_crashed_once_and_then_became_healthy_is_healthy() {
             log.matches("listener=host").count(),
         )
     };
-    assert_eq!(lives(&stack.succeed(&["logs", "broker"]).0), (1, 1));
+    let whole = stack.succeed(&["logs", "broker"]).0;
+    assert_eq!(lives(&whole), (1, 1));
+    let last = |count: &str| stack.succeed(&["logs", "-n", count, "broker"]).0;
+    assert!(
+        last("2")
+            .lines()
+            .eq(whole.lines().skip(whole.lines().count() - 2)),
+        "{whole}"
+    );
     stack.succeed(&["down"]);
+    let whole = stack.succeed(&["logs", "broker"]).0;
+    assert!(
+        last("2")
+            .lines()
+            .eq(whole.lines().skip(whole.lines().count() - 2)),
+        "{whole}"
+    );
     let (log, _) = stack.succeed(&["logs", "broker", "host1"]);
     assert_eq!(lives(&log), (1, 1));
     assert!(log.contains("INFO ended; lines: "), "up to its last words: {log}");
@@ -147,7 +162,9 @@ fn a_container_lost_in_the_midst_of_a_scenario_is_named() {
         // What the round before did is repaired.
         stack.succeed(&["up"]);
         let host = stack.container("host2");
-        let mut scenario = stack.command(&["scenario", "bigfile", "--timeout", "5m", "--size", "6G"]);
+        // So slow that the file is not whole before the fault, on whatever disk.
+        docker(&["update", "--cpus", "0.1", &host]);
+        let mut scenario = stack.command(&["scenario", "bigfile", "--timeout", "5m", "--size", "1G"]);
         scenario.stdout(Stdio::piped()).stderr(Stdio::piped());
         let running = scenario.spawn().expect("it starts");
         eventually("the file is being written", Duration::from_secs(120), || {
@@ -156,7 +173,10 @@ fn a_container_lost_in_the_midst_of_a_scenario_is_named() {
             look.output().is_ok_and(|found| found.status.success())
         });
         let container = stack.container(service);
-        docker(&[action, &container]);
+        match action {
+            "pause" => pause(&container),
+            _ => drop(docker(&[action, &container])),
+        }
         let began = Instant::now();
         let output = running.wait_with_output().expect("it ends");
         let text = stack.world.shown(&output);

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use docker_support::{DockerStack, docker, image_tag, images};
+use docker_support::{DockerStack, docker, image_tag, images, pause};
 use rustix::process::Signal;
 use serde_json::Value;
 use support::{InTime, PLATFORM, SERVICES, eventually, signal, two_free_ports};
@@ -176,7 +176,7 @@ fn a_paused_container_is_named_at_once_and_goes_on() {
     ];
     for (service, code, verbs) in verbs {
         let before = (stack.id(service), stack.started_at(service));
-        docker(&["pause", &stack.container(service)]);
+        pause(&stack.container(service));
         assert_eq!(stack.service(service, "state"), "paused");
         let error = format!("error: {service} is paused: somebody stopped it without ending it\n{hint}");
         for (code, verb) in verbs
@@ -195,7 +195,7 @@ fn a_paused_container_is_named_at_once_and_goes_on() {
     }
     // A restart needs nobody's permission to go on.
     let before = stack.started_at("host2");
-    docker(&["pause", &stack.container("host2")]);
+    pause(&stack.container("host2"));
     stack.succeed(&["restart", "host2"]);
     assert_eq!(stack.service("host2", "state"), "running");
     assert_ne!(stack.started_at("host2"), before);

@@ -236,4 +236,33 @@ fn the_agent_stands_in_until_osquery_is_asked_for_again() {
     }
     assert_eq!(repository.requests(), asked);
     assert_eq!(stack.host1(), osquery);
+
+    // Packs by name are those of the osquery in the image.
+    let plan = |pack| {
+        let mut command = stack.command(&repository, &["up", "--dry-run", "--pack", pack]);
+        let output = command.in_time();
+        (
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            shown(&output),
+        )
+    };
+    let (steps, ended) = plan("of-the-package");
+    assert_eq!(ended.0, Some(0), "{}", ended.1);
+    assert!(steps.contains("the host configuration changed"), "{steps}");
+    let (_, (code, stderr)) = plan("of-the-pakage");
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("of-the-package"), "{stderr}");
+    let format = "{{.ID}}";
+    let image = format!("ancestor=osqdemo/host:{}", stack.tag);
+    let left = docker(&[
+        "ps",
+        "--all",
+        "--format",
+        format,
+        "--filter",
+        &image,
+        "--filter",
+        "status=created",
+    ]);
+    assert!(left.is_empty(), "what they were read from is gone: {left:?}");
 }

@@ -155,6 +155,8 @@ fn the_folder_for_sockets_is_no_link_and_nobody_elses() {
             "ksqldb-server=0",
             "--port",
             "console=0",
+            "--port",
+            "schema-registry=0",
         ])
         .env("OSQDEMO_HOME", &deep)
         .env("XDG_RUNTIME_DIR", &runtime)

@@ -37,8 +37,8 @@ pub struct RunArgs {
     /// several times. `up` remembers it with the host configuration; `--host-config default` takes it back.
     #[arg(long = "pack", value_name = "FILE|NAME")]
     pub packs: Vec<String>,
-    /// The folder in which names of packs are looked for first, as `NAME.conf` or `NAME.json`; then come the packs of an
-    /// installed osquery, then osqdemo's own.
+    /// The folder in which names of packs are looked for first, as `NAME.conf` or `NAME.json`; then come those of the
+    /// hosts' osquery, then osqdemo's own.
     #[arg(long, value_name = "FOLDER", requires = "packs")]
     pub pack_path: Option<PathBuf>,
     /// Let other machines in, too: the stack's own broker also listens at this address, with TLS and passwords, and tells

@@ -60,13 +60,13 @@ pub(super) async fn run(context: Context, arguments: UpArgs) -> Result<()> {
     if arguments.dry_run {
         let project = Project::open(&context)?;
         let settings = UpSettings::resolve(&arguments, &context.settings, &project.remembered)?;
-        return Up::new(&context, project, settings)?.dry_run().await;
+        return Up::new(&context, project, settings).await?.dry_run().await;
     }
     let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
     let _lock = ProjectLock::take(&folder, "up")?;
     let project = Project::open(&context)?;
     let settings = UpSettings::resolve(&arguments, &context.settings, &project.remembered)?;
-    Up::new(&context, project, settings)?.bring_up().await
+    Up::new(&context, project, settings).await?.bring_up().await
 }
 
 /// Brings a project up that is settled already.
@@ -77,7 +77,7 @@ pub async fn as_settled(context: Context, settings: UpSettings) -> Result<()> {
     let folder = ProjectFolder::new(&context.settings.home, &context.settings.project);
     let _lock = ProjectLock::take(&folder, "up")?;
     let project = Project::open(&context)?;
-    Up::new(&context, project, settings)?.bring_up().await
+    Up::new(&context, project, settings).await?.bring_up().await
 }
 
 /// A settings file that merely lies in the current folder may be somebody else's: what it has run is told before it runs.
@@ -112,9 +112,9 @@ fn tell_programs(context: &Context, settings: &RunSettings) {
 }
 
 impl<'a> Up<'a> {
-    fn new(context: &'a Context, project: Project, settings: UpSettings) -> Result<Self> {
+    async fn new(context: &'a Context, project: Project, settings: UpSettings) -> Result<Self> {
         tell_programs(context, &settings.run);
-        let host_config = HostConfigChoice::read(&settings.run)?;
+        let host_config = HostConfigChoice::read(&settings.run).await?;
         if let Some(address) = settings.run.listen.value.address() {
             ListenerFolder::of(&project.folder).check(address)?;
         }
@@ -156,9 +156,8 @@ impl<'a> Up<'a> {
             ExitCode::Interrupted | ExitCode::Terminated => return failure,
             _ => failure.diagnosis().service(),
         };
-        let role = failed.and_then(|name| self.project.stack.service(name.as_str()));
-        let role = role.map(|service| service.role);
-        failure.with_hints(self.request.settings.hints_of_remembered(role))
+        let failed = failed.and_then(|name| self.project.stack.service(name.as_str()));
+        failure.with_hints(self.request.settings.hints_of_remembered(failed))
     }
 
     /// Carries out the plan; the statements go in as soon as ksqlDB is healthy. Returns how many of them made something

@@ -23,7 +23,7 @@ use crate::stack::{HttpService, Properties};
 
 pub use checks::{left_out, not_on_agent};
 pub use format::{LineFormat, UnknownFormat, identity};
-pub use packs::AddedPacks;
+pub use packs::{AddedPacks, ShippedPacks};
 
 /// The default: librdkafka's properties, the schedule, the topics' keys.
 pub const DEFAULT: &str = include_str!("../../hosts/image/osqdemo.json");

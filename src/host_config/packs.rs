@@ -1,5 +1,6 @@
 //! Packs that are added to the hosts' configuration by their file or their name.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use osquery_configuration::parse_json_bytes;
@@ -23,24 +24,49 @@ const EMBEDDED: [(&str, &str); 2] = [
 
 /// Where osquery's packages put their packs.
 const OF_OSQUERY: [&str; 2] = ["/opt/osquery/share/osquery/packs", "/usr/share/osquery/packs"];
+/// The same, from the folder of an osqueryd that was unpacked elsewhere.
+const BESIDE_OSQUERYD: &str = "../share/osquery/packs";
 
 /// The endings of a pack's file.
 const ENDINGS: [&str; 2] = ["conf", "json"];
+
+/// The packs that come with the osquery of the hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShippedPacks {
+    /// They are in folders of this machine.
+    In(Vec<PathBuf>),
+    /// They were read out of the hosts' image, by the name of their file.
+    Read(BTreeMap<String, Vec<u8>>),
+}
+
+impl ShippedPacks {
+    /// Those of an osquery on this machine; `osqueryd` is its program where that was named.
+    pub fn of_this_machine(osqueryd: Option<&Path>) -> Self {
+        let beside = osqueryd
+            .and_then(Path::parent)
+            .map(|folder| folder.join(BESIDE_OSQUERYD));
+        Self::In(beside.into_iter().chain(OF_OSQUERY.map(PathBuf::from)).collect())
+    }
+}
 
 /// Packs by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AddedPacks(Map<String, Value>);
 
 impl AddedPacks {
-    /// Reads packs: `pack` is a file, or a name that is looked for in the folder, in those of an installed osquery, and
+    /// Reads packs: `pack` is a file, or a name that is looked for in the folder, among those of the hosts' osquery, and
     /// among osqdemo's own. A pack is named after its file.
     ///
     /// # Errors
     /// When one is not there, or is not JSON.
-    pub fn read(packs: &[String], folder: Option<&Path>) -> Result<Self, HostConfigError> {
+    pub fn read(
+        packs: &[String],
+        folder: Option<&Path>,
+        shipped: &ShippedPacks,
+    ) -> Result<Self, HostConfigError> {
         let mut read = Map::new();
         for pack in packs {
-            let (name, path, bytes) = find(pack, folder)?;
+            let (name, path, bytes) = find(pack, folder, shipped)?;
             let document = parse_json_bytes(&bytes).map_err(|error| HostConfigError::NotJson {
                 path: path.clone(),
                 line: error.line,
@@ -57,11 +83,6 @@ impl AddedPacks {
             read.insert(name, document);
         }
         Ok(Self(read))
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// A configuration, or the default one, with them. A pack of a name that it has is replaced.
@@ -86,7 +107,11 @@ impl AddedPacks {
 }
 
 /// A pack's name, where it is, and what it says.
-fn find(pack: &str, folder: Option<&Path>) -> Result<(String, PathBuf, Vec<u8>), HostConfigError> {
+fn find(
+    pack: &str,
+    folder: Option<&Path>,
+    shipped: &ShippedPacks,
+) -> Result<(String, PathBuf, Vec<u8>), HostConfigError> {
     let as_file = Path::new(pack);
     if pack.contains('/') || as_file.is_file() {
         let name = as_file
@@ -100,7 +125,14 @@ fn find(pack: &str, folder: Option<&Path>) -> Result<(String, PathBuf, Vec<u8>),
         })?;
         return Ok((name, as_file.to_owned(), bytes));
     }
-    let folders: Vec<&Path> = folder.into_iter().chain(OF_OSQUERY.map(Path::new)).collect();
+    let of_osquery = match shipped {
+        ShippedPacks::In(folders) => &folders[..],
+        ShippedPacks::Read(_) => &[],
+    };
+    let folders: Vec<&Path> = folder
+        .into_iter()
+        .chain(of_osquery.iter().map(PathBuf::as_path))
+        .collect();
     let files = folders
         .iter()
         .flat_map(|folder| ENDINGS.map(|ending| folder.join(format!("{pack}.{ending}"))));
@@ -109,25 +141,44 @@ fn find(pack: &str, folder: Option<&Path>) -> Result<(String, PathBuf, Vec<u8>),
             return Ok((pack.to_owned(), path, bytes));
         }
     }
+    if let ShippedPacks::Read(files) = shipped {
+        for name in ENDINGS.map(|ending| format!("{pack}.{ending}")) {
+            if let Some(bytes) = files.get(&name) {
+                return Ok((pack.to_owned(), PathBuf::from(name), bytes.clone()));
+            }
+        }
+    }
     if let Some((name, text)) = EMBEDDED.iter().find(|(name, _)| *name == pack) {
         return Ok(((*name).to_owned(), PathBuf::from(name), text.as_bytes().to_vec()));
     }
+    let mut hints = near_names::hint("packs", pack, &known(&folders, shipped));
+    if matches!(shipped, ShippedPacks::Read(files) if files.is_empty()) {
+        hints.push(
+            "`osqdemo build` makes the hosts' image: the packs of the osquery in it are known by name then"
+                .to_owned(),
+        );
+    }
     Err(HostConfigError::NoPack {
         name: pack.to_owned(),
-        hints: near_names::hint("packs", pack, &known(&folders)),
+        hints,
     })
 }
 
-fn known(folders: &[&Path]) -> Vec<String> {
+fn known(folders: &[&Path], shipped: &ShippedPacks) -> Vec<String> {
     let mut names: Vec<String> = EMBEDDED.iter().map(|(name, _)| (*name).to_owned()).collect();
-    for folder in folders {
+    let in_folders = folders.iter().flat_map(|folder| {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let files = entries.map(|entry| entry.path()).filter(|path| {
-            path.extension()
-                .is_some_and(|found| ENDINGS.iter().any(|ending| found == *ending))
-        });
-        names.extend(files.filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())));
-    }
+        entries.map(|entry| entry.path())
+    });
+    let read = match shipped {
+        ShippedPacks::In(_) => None,
+        ShippedPacks::Read(files) => Some(files.keys().map(PathBuf::from)),
+    };
+    let files = in_folders.chain(read.into_iter().flatten()).filter(|path| {
+        path.extension()
+            .is_some_and(|found| ENDINGS.iter().any(|ending| found == *ending))
+    });
+    names.extend(files.filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())));
     names.sort();
     names.dedup();
     names
@@ -148,7 +199,7 @@ mod tests {
         std::fs::write(folder.path().join("broken.conf"), "{").expect("a pack");
         let read = |packs: &[&str], path: Option<&Path>| {
             let packs: Vec<String> = packs.iter().map(|pack| (*pack).to_owned()).collect();
-            AddedPacks::read(&packs, path)
+            AddedPacks::read(&packs, path, &ShippedPacks::In(Vec::new()))
         };
         let file = file.display().to_string();
         let packs = read(&[&file, "incident-response"], None).expect("packs").0;
@@ -185,5 +236,36 @@ mod tests {
         assert!(error.contains("broken.conf:1:1: EOF"), "{error}");
         let error = read(&["/no/such.conf"], None).expect_err("no file").to_string();
         assert!(error.contains("/no/such.conf"), "{error}");
+    }
+
+    #[test]
+    fn a_name_may_be_one_of_the_hosts_osquery() {
+        let unpacked = tempfile::tempdir().expect("a folder");
+        let share = unpacked.path().join("opt/osquery/share/osquery/packs");
+        std::fs::create_dir_all(&share).expect("a folder");
+        std::fs::create_dir(unpacked.path().join("opt/osquery/bin")).expect("a folder");
+        std::fs::write(share.join("it-compliance.conf"), r#"{ "queries": {} }"#).expect("a pack");
+        let named = ["it-compliance".to_owned()];
+        let osqueryd = unpacked.path().join("opt/osquery/bin/osqueryd");
+        let on_this_machine = ShippedPacks::of_this_machine(Some(&osqueryd));
+        let in_the_image = ShippedPacks::Read(BTreeMap::from([(
+            "it-compliance.conf".to_owned(),
+            br#"{ "queries": {} }"#.to_vec(),
+        )]));
+        for shipped in [on_this_machine, in_the_image] {
+            let packs = AddedPacks::read(&named, None, &shipped).expect("packs").0;
+            assert_eq!(packs["it-compliance"], json!({ "queries": {} }), "{shipped:?}");
+            let near = AddedPacks::read(&["it-complience".to_owned()], None, &shipped);
+            let hints = near.expect_err("no such pack").hints();
+            assert!(hints[0].contains("it-compliance"), "{hints:?}");
+        }
+        let not_made = ShippedPacks::Read(BTreeMap::new());
+        let hints = AddedPacks::read(&named, None, &not_made)
+            .expect_err("no image")
+            .hints();
+        assert!(
+            hints.iter().any(|hint| hint.contains("osqdemo build")),
+            "{hints:?}"
+        );
     }
 }

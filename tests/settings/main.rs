@@ -39,7 +39,7 @@ fn states(world: &World, project: &str) -> Vec<String> {
 const UP: [&str; 3] = ["up", "--engine", "fake"];
 
 /// Free ports, so that a stack that runs on this machine is not in the way.
-const PORTS: &str = "[ports]\nbroker = 0\nksqldb-server = 0\n";
+const PORTS: &str = "[ports]\nbroker = 0\nksqldb-server = 0\nconsole = 0\nschema-registry = 0\n";
 
 #[test]
 fn the_layers_in_their_order() {

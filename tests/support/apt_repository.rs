@@ -135,6 +135,10 @@ impl AptRepository {
         fs::create_dir_all(&bin).expect("a folder");
         let agent = Path::new(env!("CARGO_BIN_EXE_osqdemo")).with_file_name("osqdemo-agent");
         fs::copy(agent, bin.join("osqueryd")).expect("the built-in agent");
+        let packs = tree.path().join("opt/osquery/share/osquery/packs");
+        fs::create_dir_all(&packs).expect("a folder");
+        let pack = r#"{ "queries": { "uptime": { "query": "SELECT * FROM uptime", "interval": 60 } } }"#;
+        fs::write(packs.join("of-the-package.conf"), pack).expect("a pack");
         // As the real package has: in the image this is a link.
         fs::create_dir_all(tree.path().join("lib/systemd/system")).expect("a folder");
         fs::create_dir(tree.path().join("DEBIAN")).expect("a folder");

@@ -10,11 +10,11 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::InTime;
-use crate::support::World;
+use crate::support::{InTime, World, eventually};
 
 /// Containers are made one stack at a time: two of them would only wait for each other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -60,6 +60,22 @@ pub(crate) fn docker(arguments: &[&str]) -> Vec<String> {
     );
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.lines().map(str::to_owned).collect()
+}
+
+/// Pauses a container. On a busy machine the runtime now and then gives up freezing it ("unable to freeze"), and is asked
+/// again.
+pub(crate) fn pause(container: &str) {
+    eventually("the container is paused", Duration::from_secs(60), || {
+        let paused = Command::new("docker").args(["pause", container]).output();
+        let paused = paused.expect("docker runs");
+        let stderr = String::from_utf8_lossy(&paused.stderr);
+        let gave_up = stderr.contains("unable to freeze");
+        assert!(
+            paused.status.success() || gave_up,
+            "docker pause {container}: {stderr}"
+        );
+        !gave_up
+    });
 }
 
 /// Makes the images under the names that a stack pins, out of the real programs where they can be had; quick once they

@@ -11,8 +11,10 @@ pub(crate) mod settings;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -31,6 +33,8 @@ use crate::storage::disk::{Mode, SharedDisk};
 use crate::storage::segment;
 
 const TOPICS_FOLDER: &str = "topics";
+/// Partitions for which a thread of their own is worth it.
+const FEWEST_FOR_A_THREAD: usize = 100;
 /// What the folder of a deleted topic ends in until it is gone; no topic's folder has it, for all end in an id.
 const DELETED_SUFFIX: &str = "deleted";
 
@@ -61,6 +65,25 @@ pub(crate) enum Commitment {
     Apply,
     /// It is checked, and nothing changes.
     ValidateOnly,
+}
+
+/// Which partition, of which topic.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// The topic's name.
+    pub(crate) topic: &'a str,
+    /// The topic's id.
+    pub(crate) id: Uuid,
+    /// Which of its partitions.
+    pub(crate) index: i32,
+}
+
+impl<'a> Place<'a> {
+    /// Those of a topic.
+    fn of(topic: &'a str, entry: &CatalogTopic) -> impl Iterator<Item = Self> + use<'a> {
+        let id = entry.id;
+        (0..entry.partitions).map(move |index| Self { topic, id, index })
+    }
 }
 
 /// All topics of the broker.
@@ -143,10 +166,17 @@ impl Topics {
             catalog_path,
             folder,
         };
+        let every = catalog
+            .topics
+            .iter()
+            .flat_map(|(name, entry)| Place::of(name, entry));
+        let mut opened = topics
+            .open_partitions(&every.collect::<Vec<_>>())
+            .map_err(|(path, source)| failed("open", &path)(source))?
+            .into_iter();
         for (name, entry) in &catalog.topics {
-            let path = topics.topic_folder(name, entry.id);
-            let topic = topics.open_topic(name, entry).map_err(failed("open", &path))?;
-            topics.list_topic(topic);
+            let partitions = opened.by_ref().take(Place::of(name, entry).count()).collect();
+            topics.list_topic(topics.topic(name, entry, partitions));
         }
         topics.remove_strays(&catalog);
         Ok(topics)
@@ -220,25 +250,57 @@ impl Topics {
     }
 
     fn open_topic(&self, name: &str, entry: &CatalogTopic) -> io::Result<Topic> {
+        let places: Vec<_> = Place::of(name, entry).collect();
+        let partitions = self.open_partitions(&places).map_err(|(_, error)| error)?;
+        Ok(self.topic(name, entry, partitions))
+    }
+
+    fn topic(&self, name: &str, entry: &CatalogTopic, partitions: Vec<Arc<Partition>>) -> Topic {
         let defaults = self.defaults();
         let settings = TopicSettings::new(entry.settings.clone(), &defaults).unwrap_or_else(|error| {
             tracing::warn!(topic = name, %error, "stored settings ignored");
             TopicSettings::defaults(&defaults)
         });
-        let partitions = (0..entry.partitions)
-            .map(|index| Ok(Arc::new(self.open_partition(name, entry.id, index)?)))
-            .collect::<io::Result<_>>()?;
-        Ok(Topic {
+        Topic {
             id: entry.id,
             name: StrBytes::from_string(name.to_owned()),
             partitions,
             settings,
-        })
+        }
     }
 
-    fn open_partition(&self, name: &str, id: Uuid, index: i32) -> io::Result<Partition> {
-        let folder = self.topic_folder(name, id).join(index.to_string());
-        Partition::open(&self.disk, name, index, &folder)
+    /// Opens partitions, several at a time where the disk serves several; in their order. An error comes with the folder.
+    fn open_partitions(&self, places: &[Place<'_>]) -> Result<Vec<Arc<Partition>>, (PathBuf, io::Error)> {
+        let share = places
+            .len()
+            .div_ceil(self.disk.callers())
+            .max(FEWEST_FOR_A_THREAD);
+        let open = |part: &[Place<'_>]| -> Result<Vec<_>, _> {
+            part.iter()
+                .map(|place| match self.open_partition(place) {
+                    Ok(partition) => Ok(Arc::new(partition)),
+                    Err(error) => Err((self.topic_folder(place.topic, place.id), error)),
+                })
+                .collect()
+        };
+        let parts = thread::scope(|scope| {
+            let mut parts = places.chunks(share);
+            let first = parts.next().unwrap_or_default();
+            let others: Vec<_> = parts.map(|part| scope.spawn(move || open(part))).collect();
+            let first = open(first);
+            let others = others
+                .into_iter()
+                .map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            [first].into_iter().chain(others).collect::<Result<Vec<_>, _>>()
+        })?;
+        Ok(parts.concat())
+    }
+
+    fn open_partition(&self, place: &Place<'_>) -> io::Result<Partition> {
+        let folder = self
+            .topic_folder(place.topic, place.id)
+            .join(place.index.to_string());
+        Partition::open(&self.disk, place.topic, place.index, &folder)
     }
 
     /// Removes the folders of topics that are not in the catalog: created or deleted half-way when the broker died.

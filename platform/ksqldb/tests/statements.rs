@@ -676,6 +676,45 @@ async fn a_source_stream_is_not_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_ids_that_statements_set_and_the_writers_of_a_sink() {
+    let (broker, server) = start().await;
+    server
+        .ksql(&format!("{SOURCE} CREATE STREAM o AS SELECT * FROM s;"))
+        .await;
+    for (id, message) in [
+        (
+            "a-b",
+            "Query IDs may contain only alphanumeric characters and '_'. Got: 'A-B'",
+        ),
+        (
+            "ctas_x",
+            "Query IDs must not start with a reserved query ID prefix (INSERTQUERY_, CTAS_, CSAS_, CST_). Got 'CTAS_X'.",
+        ),
+    ] {
+        let statement = format!("INSERT INTO o WITH (QUERY_ID='{id}') SELECT * FROM s;");
+        assert_eq!(refusal(&server, &statement).await, message);
+    }
+    let answers = server
+        .ksql("INSERT INTO o WITH (QUERY_ID='also') SELECT * FROM s; SHOW QUERIES;")
+        .await;
+    let own = answers[1]["queries"].as_array().unwrap();
+    let own = own.iter().find(|query| query["id"] != "ALSO").unwrap();
+    assert_eq!(
+        refusal(&server, "CREATE OR REPLACE STREAM o AS SELECT * FROM s;").await,
+        format!(
+            "Could not determine output schema for query due to error: REPLACE for sink `O` is not supported because \
+             there are multiple queries writing into it: [ALSO, {}]",
+            own["id"].as_str().unwrap()
+        )
+    );
+    assert_eq!(
+        refusal(&server, "ALTER TABLE s ADD COLUMN q INT;").await,
+        "Incompatible data source type is STREAM, but statement was ALTER TABLE"
+    );
+    stop(broker, server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_streams_are_described_and_every_command_has_a_status() {
     let (broker, server) = start().await;
     server

@@ -334,6 +334,7 @@ async fn tables_answer_clients_as_they_should() {
              CREATE TABLE o AS SELECT g, COUNT(*) AS n FROM s GROUP BY g;
              CREATE TABLE w AS SELECT g, COUNT(*) AS n FROM s
                  WINDOW TUMBLING (SIZE 10 MILLISECONDS, GRACE PERIOD 5 MILLISECONDS) GROUP BY g;
+             CREATE TABLE d WITH (key_format='JSON') AS SELECT g, v, COUNT(*) AS n FROM s GROUP BY g, v;
              SET 'ksql.functions.collect_list.limit'='1';
              CREATE TABLE l AS SELECT g, COLLECT_LIST(v) AS l FROM s GROUP BY g;
              INSERT INTO u VALUES (1, 'q'); INSERT INTO u VALUES (2, 'r');",
@@ -431,6 +432,28 @@ async fn tables_answer_clients_as_they_should() {
     let schema = "`G` STRING KEY, `WINDOWSTART` BIGINT KEY, `WINDOWEND` BIGINT KEY, `N` BIGINT";
     assert!(body.contains(&format!("\"schema\":\"{schema}\"")), "{body}");
     eventually(&server, "SELECT l FROM l WHERE g = 'x';", &[json!([[3]])]).await;
+    for (sql, message) in [
+        (
+            "SELECT * FROM o LIMIT -1;",
+            "Pull queries don't support negative integers in the LIMIT clause. See https://cnfl.io/queries for more \
+             info.\\nAdd EMIT CHANGES if you intended to issue a push query.",
+        ),
+        (
+            "SELECT * FROM o WHERE n LIKE 'a';",
+            "The column type for Like condition must be VARCHAR. The column type is BIGINT",
+        ),
+    ] {
+        let (status, body) = pull(&server, sql).await;
+        assert!(status == 400 && body.contains(message), "{sql}: {body}");
+    }
+    let no_scans = json!({
+        "ksql": "SELECT * FROM d WHERE g = 'x';",
+        "streamsProperties": {"ksql.query.pull.table.scan.enabled": false},
+    });
+    let (status, body) = server.post("/query", &no_scans).await;
+    let message = "Multi-column sources must specify every key in the WHERE clause. Specified: [`G`] Expected: [`G` STRING \
+                   KEY, `V` INTEGER KEY].  See https://cnfl.io/queries for more info.";
+    assert!(status == 400 && body.contains(message), "{body}");
     let (status, body) = pull(&server, "SELECT * FROM t;").await;
     assert_eq!(status, 400);
     assert!(

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::commands::images;
 use crate::commands::project::Project;
-use crate::engine::docker::PullSettings;
+use crate::engine::docker::{Connection, PullSettings};
+use crate::engine::{EngineKind, OsquerydChoice};
 use crate::error::Result;
-use crate::host_config::{AddedPacks, HostConfig, HostConfigError};
+use crate::host_config::{AddedPacks, HostConfig, ShippedPacks};
 use crate::settings::{HostConfigSource, RunSettings, Source};
 use crate::stack::ServiceName;
 
@@ -83,19 +84,19 @@ impl HostConfigChoice {
     ///
     /// # Errors
     /// When the file, or a pack, cannot be used.
-    pub fn read(settings: &RunSettings) -> std::result::Result<Self, HostConfigError> {
+    pub async fn read(settings: &RunSettings) -> Result<Self> {
         let choice = match (&settings.host_config.value, &settings.host_config.source) {
             // What is remembered is what was read then.
             (_, Source::Remembered | Source::Default) => Self::Remembered,
             (HostConfigSource::Default, _) => Self::Default,
             (HostConfigSource::File(path), _) => HostConfig::read(path).map(Self::File)?,
         };
-        let packs = AddedPacks::read(&settings.packs, settings.pack_path.as_deref())?;
-        Ok(if packs.is_empty() {
-            choice
-        } else {
-            Self::WithPacks(Box::new(choice), packs)
-        })
+        if settings.packs.is_empty() {
+            return Ok(choice);
+        }
+        let shipped = shipped_packs(settings).await?;
+        let packs = AddedPacks::read(&settings.packs, settings.pack_path.as_deref(), &shipped)?;
+        Ok(Self::WithPacks(Box::new(choice), packs))
     }
 
     /// Whether something is read that has to be checked.
@@ -112,4 +113,18 @@ impl HostConfigChoice {
             Self::WithPacks(base, packs) => Some(packs.added_to(base.or(remembered))),
         }
     }
+}
+
+/// The packs of the osquery that the hosts run: on this machine, or in their image.
+async fn shipped_packs(settings: &RunSettings) -> Result<ShippedPacks> {
+    if settings.target.engine.value == EngineKind::Docker {
+        let packs = Connection::open().await?.osquery_packs().await?;
+        return Ok(ShippedPacks::Read(packs));
+    }
+    Ok(ShippedPacks::of_this_machine(
+        match &settings.osquery.osqueryd.value {
+            OsquerydChoice::Path(program) => Some(program),
+            _ => None,
+        },
+    ))
 }

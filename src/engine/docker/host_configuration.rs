@@ -35,11 +35,27 @@ impl Connection {
         if inspection.is_none_or(|inspection| observe::service(&inspection, &owner, None).is_none()) {
             return Ok(None);
         }
+        let files = self.folder_of(&container, FOLDER).await?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ok(Some(
+            files
+                .into_iter()
+                .map(|(name, bytes)| (name, text(bytes)))
+                .collect(),
+        ))
+    }
+
+    /// The files of a folder in a container, by their path in it; as many as fit into what is read.
+    pub(super) async fn folder_of(
+        &self,
+        container: &str,
+        folder: &str,
+    ) -> Result<BTreeMap<String, Vec<u8>>, DockerError> {
         let options = DownloadFromContainerOptionsBuilder::default()
-            .path(FOLDER)
+            .path(folder)
             .build();
         let archive = async {
-            let mut pieces = Box::pin(self.docker.download_from_container(&container, Some(options)));
+            let mut pieces = Box::pin(self.docker.download_from_container(container, Some(options)));
             let mut archive = Vec::new();
             while let Some(piece) = pieces.next().await {
                 archive.extend_from_slice(&piece?);
@@ -49,13 +65,13 @@ impl Connection {
             }
             Ok(archive)
         };
-        let object = format!("`{FOLDER}` of container {container}");
+        let object = format!("`{folder}` of container {container}");
         let archive = self.answer("read", &object, archive).await?;
         let files = tar::files(&archive).into_iter().map(|(name, bytes)| {
             // The names begin with the folder's own.
             let name = name.split_once('/').map_or(name.as_str(), |(_, name)| name);
-            (name.to_owned(), String::from_utf8_lossy(&bytes).into_owned())
+            (name.to_owned(), bytes)
         });
-        Ok(Some(files.collect()))
+        Ok(files.collect())
     }
 }

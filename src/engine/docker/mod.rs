@@ -20,6 +20,7 @@ mod local_image;
 mod logs;
 mod networks;
 mod observe;
+mod osquery_packs;
 mod published;
 mod registry;
 mod terminal;

@@ -115,6 +115,7 @@ async fn watched<E: HostExec>(
             | ExitCode::Start
             | ExitCode::NotHealthy
             | ExitCode::NotRunning
+            | ExitCode::StatementRejected
             | ExitCode::ScenarioFailed
     );
     if may_be_its_effect && let Ok(lost) = time::timeout(LOSS_SHOWS_WITHIN, losing).await {

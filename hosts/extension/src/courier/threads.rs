@@ -12,8 +12,9 @@ use super::line_producer::{ask_about_unknown, look_for_brokers, start};
 use super::{Shared, lock};
 use crate::outbox::Progress;
 
-/// How long librdkafka is listened to at once.
-const POLL: Duration = Duration::from_millis(250);
+/// How long librdkafka is listened to at once: a little more than a whole number of milliseconds, since `rdkafka` waits for
+/// whole ones and spins through the rest.
+const POLL: Duration = Duration::from_micros(250_050);
 /// How often to look for brokers where none can be reached.
 const LOOK_PERIOD: Duration = Duration::from_secs(2);
 /// How long delivery waits for something to arrive when nothing else is to be done, and when something is.

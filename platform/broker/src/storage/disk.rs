@@ -52,6 +52,8 @@ pub(crate) trait Disk: Debug + Send + Sync {
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
     /// When the file was last written, in milliseconds since the epoch.
     fn modified_ms(&self, path: &Path) -> io::Result<i64>;
+    /// How many callers at a time are worth while; one where the order of what is asked for has to be the same each time.
+    fn callers(&self) -> usize;
 }
 
 /// Content.

@@ -1,6 +1,7 @@
 //! One segment: a file of record batches, named after its first offset, with a sparse index beside it.
 
 use std::io;
+use std::ops;
 use std::path::{Path, PathBuf};
 
 use super::batch::records::placeholders;
@@ -29,6 +30,11 @@ pub(crate) struct Segment {
     pub(crate) index: Index,
     /// Bytes known to be on the disk itself.
     pub(crate) synced: u64,
+    /// What an earlier process wrote and may have failed to sync: it is written once more before the next sync.
+    ///
+    /// The system takes the pages of a failed sync for written, though they are not on the disk, and only a new write
+    /// makes a later sync mean something.
+    pub(crate) doubtful: Option<ops::Range<u64>>,
     /// Bytes the index written beside the segment covers.
     pub(crate) index_written: u64,
 }
@@ -66,6 +72,7 @@ impl Segment {
             file: Some(file),
             index: Index::new(base_offset),
             synced: 0,
+            doubtful: None,
             index_written: 0,
         };
         // One may be left from a segment of that name that was set aside.
@@ -89,6 +96,7 @@ impl Segment {
             file: Some(file.clone()),
             index: Index::new(base_offset),
             synced: 0,
+            doubtful: None,
             index_written: 0,
         };
         if let Some(index) = segment.written_index(&file, len)? {
@@ -101,7 +109,7 @@ impl Segment {
             segment.remove_indexes()?;
         }
         let mut findings = Findings::default();
-        let mut unsafe_from = None;
+        let mut doubtful_from = None;
         let mut at = segment.index.covered;
         let mut next_offset = segment.index.next_offset;
         loop {
@@ -116,7 +124,7 @@ impl Segment {
             let mut scan = range.scan();
             while let Some(header) = scan.next_checked()? {
                 if header.next_offset() > expected.flushed_to {
-                    unsafe_from.get_or_insert(segment.index.covered);
+                    doubtful_from.get_or_insert(segment.index.covered);
                 }
                 segment.index.note(&header);
             }
@@ -149,9 +157,7 @@ impl Segment {
             file.sync()?;
             break;
         }
-        if let Some(from) = unsafe_from {
-            write_once_more(&file, from, segment.index.covered)?;
-        }
+        segment.doubtful = doubtful_from.map(|from| from..segment.index.covered);
         Ok((segment, findings))
     }
 
@@ -293,6 +299,7 @@ impl Segment {
         self.disk.rename(compacted, &self.path)?;
         self.file = None;
         self.synced = index.covered;
+        self.doubtful = None;
         self.index_written = 0;
         self.index = index;
         Ok(())
@@ -348,14 +355,11 @@ fn describes(index: &Index, file: &SharedFile) -> io::Result<bool> {
     Ok(BatchHeader::parse(&bytes).is_ok_and(|header| header.crc == last.crc) || index.covered == 0)
 }
 
-/// Writes a part of a file in its own place.
-///
-/// A sync of it may have failed in the process before: the system then takes the pages for written, though they are not
-/// on the disk, and only a new write makes a later sync mean something.
-fn write_once_more(file: &SharedFile, from: u64, to: u64) -> io::Result<()> {
-    let mut at = from;
-    while at < to {
-        let len = usize::try_from(to - at).map_or(REWRITE_CHUNK, |left| left.min(REWRITE_CHUNK));
+/// Writes a part of a file once more, as it is.
+pub(crate) fn write_once_more(file: &SharedFile, part: ops::Range<u64>) -> io::Result<()> {
+    let mut at = part.start;
+    while at < part.end {
+        let len = usize::try_from(part.end - at).map_or(REWRITE_CHUNK, |left| left.min(REWRITE_CHUNK));
         let bytes = file.read_at(at, len)?;
         if bytes.is_empty() {
             break;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::catalog::{Catalog, CatalogTopic};
 use super::settings::{InvalidSetting, TopicSettings};
-use super::{Commitment, DELETED_SUFFIX, ProducerIds, Topic, TopicError, Topics};
+use super::{Commitment, DELETED_SUFFIX, Place, ProducerIds, Topic, TopicError, Topics};
 use crate::identity::random_uuid;
 use crate::storage::directory::Replaced;
 
@@ -142,7 +142,8 @@ impl Topics {
         }
         let mut grown = topic.partitions.clone();
         for index in present..partitions {
-            grown.push(Arc::new(self.open_partition(name, topic.id, index)?));
+            let (topic, id) = (name.as_str(), topic.id);
+            grown.push(Arc::new(self.open_partition(&Place { topic, id, index })?));
         }
         self.disk.sync_folder(&self.topic_folder(name, topic.id))?;
         let mut catalog = self.catalog(&changing);

@@ -12,7 +12,7 @@ export const title = 'Topic';
 
 // How many records are kept, and how many of them are rows while more come: every row costs a part of every frame.
 const KEPT = 500;
-const ROWS = 100;
+const ROWS = 50;
 const OPERATORS = { contains: 'contains', lacks: 'does not contain', equals: 'is', differs: 'is not', matches: 'matches (regex)', exists: 'is there', missing: 'is not there', above: 'above', below: 'below' };
 
 function csv(records) {

@@ -205,6 +205,12 @@ impl Cluster {
         Reader::new(&self.config)
     }
 
+    /// A client for what comes: it asks for the next records only once those before are taken, so that where many come
+    /// they come in few answers.
+    pub(crate) fn live_reader(&self) -> Result<Reader, KafkaError> {
+        Reader::new(self.config.clone().set("queued.min.messages", "1"))
+    }
+
     /// Forgets the clients of groups: nobody watches.
     pub(crate) fn rest(&self) {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner).clear();

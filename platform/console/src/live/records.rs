@@ -3,6 +3,8 @@
 //! A search backwards reads the topic in pieces from its end, small ones first, so that the newest records show at once
 //! and a million can be looked through; it says how far it is, and ends where the page has enough.
 
+mod incoming;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -10,12 +12,12 @@ use rdkafka::Message;
 use rdkafka::message::{BorrowedMessage, Headers};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::Sink;
 use crate::api::Refusal;
 use crate::filter::{Fields, Filter, Written};
-use crate::kafka::{Bounds, Raw, Reader, Topic, raw_of};
+use crate::kafka::{Bounds, Cluster, Raw, Reader, Topic, raw_of};
 use crate::server::App;
 use crate::shown::{LIST_LIMIT, Shown};
 
@@ -28,13 +30,6 @@ const LARGEST_PIECE: i64 = 250_000;
 const PROGRESS: Duration = Duration::from_millis(100);
 /// How long a search waits for the next record; a range may end with records that are not there any more.
 const SILENCE: Duration = Duration::from_secs(2);
-/// How long live records are gathered, when few come and when many do.
-const GATHER_FEW: Duration = Duration::from_millis(15);
-const GATHER_MANY: Duration = Duration::from_millis(100);
-/// How many live records an event carries at most; with more, the oldest are left out and counted.
-const BATCH: usize = 100;
-/// From how many records a second on there are many.
-const MANY: f64 = 4_000.0;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Wanted {
@@ -83,6 +78,7 @@ struct Span {
 
 struct Search<'a> {
     sink: &'a Sink,
+    cluster: &'a Cluster,
     topic: &'a str,
     filter: Filter,
     reader: Reader,
@@ -104,6 +100,7 @@ pub(super) async fn run(app: &App, wanted: Wanted, sink: &Sink) -> Result<(), Re
     let limit = wanted.limit.unwrap_or(LIMIT).min(LIMIT);
     let mut search = Search {
         sink,
+        cluster: &app.cluster,
         topic: &topic.name,
         filter,
         reader: app.cluster.reader()?,
@@ -315,51 +312,6 @@ impl Search<'_> {
             }
         }
         Ok(())
-    }
-
-    /// What comes, until the page has enough of it.
-    async fn live(&mut self, from: &[(i32, i64)]) -> Result<(), Refusal> {
-        let from: Vec<(String, i32, i64)> = from
-            .iter()
-            .map(|(partition, offset)| (self.topic.to_owned(), *partition, *offset))
-            .collect();
-        self.reader.seek(&from)?;
-        let mut waiting: VecDeque<Raw> = VecDeque::new();
-        let mut left_out = 0u64;
-        let mut came = 0u32;
-        let mut gather = GATHER_FEW;
-        let mut sent = Instant::now();
-        let mut tick = interval(GATHER_FEW);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                message = self.reader.next() => {
-                    let message = message?;
-                    if !self.wants(&message) {
-                        continue;
-                    }
-                    came = came.saturating_add(1);
-                    if waiting.len() == BATCH {
-                        waiting.pop_front();
-                        left_out += 1;
-                    }
-                    waiting.push_back(raw_of(&message));
-                }
-                _ = tick.tick(), if !waiting.is_empty() => {}
-            }
-            if waiting.is_empty() || sent.elapsed() < gather || !self.sink.has_room() {
-                continue;
-            }
-            let rate = f64::from(came) / sent.elapsed().as_secs_f64();
-            gather = if rate > MANY { GATHER_MANY } else { GATHER_FEW };
-            came = 0;
-            sent = Instant::now();
-            let records: Vec<Raw> = waiting.drain(..).rev().collect();
-            let more = json!({"live": true, "left_out": std::mem::take(&mut left_out)});
-            if !self.send(&records, more).await {
-                return Ok(());
-            }
-        }
     }
 
     fn wants(&self, message: &BorrowedMessage<'_>) -> bool {

@@ -205,7 +205,7 @@ async fn a_topic_is_searched_to_its_end_and_followed_until_that_is_stopped() {
     let records: Vec<_> = (0..MANY).map(record).collect();
     world.produce("many", &records).await;
     browser.open(&world.url("/#/topic/many")).await;
-    browser.sees("100 shown").await;
+    browser.sees("50 shown · 100 kept").await;
     browser.click("Add a filter").await;
     browser.write("Field of filter 1", "columns.pid").await;
     browser.choose("How filter 1 compares", "below").await;

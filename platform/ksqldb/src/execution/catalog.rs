@@ -303,9 +303,10 @@ impl Catalog {
     }
 
     pub(super) fn new_id(&self, plan: &QueryPlan, generated: &str) -> Result<String, Refusal> {
-        let id = plan
-            .query_id()
-            .map_or_else(|| generated.to_owned(), str::to_uppercase);
+        let id = match plan.query_id() {
+            None => generated.to_owned(),
+            Some(chosen) => chosen_id(chosen)?,
+        };
         if self.queries.contains_key(&id) {
             return refused(format!("Query ID '{id}' already exists."));
         }
@@ -329,6 +330,25 @@ impl Catalog {
             paused: false,
         }
     }
+}
+
+/// A query's id that its statement sets.
+fn chosen_id(chosen: &str) -> Result<String, Refusal> {
+    const RESERVED: [&str; 4] = ["INSERTQUERY_", "CTAS_", "CSAS_", "CST_"];
+    let id = chosen.to_uppercase();
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    if id.is_empty() || !id.chars().all(is_plain) {
+        return refused(format!(
+            "Query IDs may contain only alphanumeric characters and '_'. Got: '{id}'"
+        ));
+    }
+    if RESERVED.iter().any(|prefix| id.starts_with(prefix)) {
+        return refused(format!(
+            "Query IDs must not start with a reserved query ID prefix ({}). Got '{id}'.",
+            RESERVED.join(", ")
+        ));
+    }
+    Ok(id)
 }
 
 /// `STREAM` or `TABLE`.

@@ -109,6 +109,18 @@ impl Catalog {
         let mut id = None;
         let mut stop = Vec::new();
         if let Some(existing) = existing {
+            let writers = self
+                .queries
+                .values()
+                .filter(|query| query.writes(&declaration.name));
+            let writers: Vec<_> = writers.map(|query| query.id.as_str()).collect();
+            if writers.len() > 1 {
+                return Err(Refusal::of_persistent_query(PlanError::new(format!(
+                    "REPLACE for sink `{}` is not supported because there are multiple queries writing into it: [{}]",
+                    declaration.name,
+                    writers.join(", ")
+                ))));
+            }
             check_replaceable(&evolved(existing, &sink), &sink)?;
             let writer = self
                 .queries

@@ -71,8 +71,8 @@ impl Catalog {
         if source.kind != kind {
             return refused(format!(
                 "Incompatible data source type is {}, but statement was ALTER {}",
-                lower(source.kind),
-                lower(kind)
+                lower(source.kind).to_uppercase(),
+                lower(kind).to_uppercase()
             ));
         }
         let is_made = |origin: QueryOrigin| origin == QueryOrigin::CreateAs;

@@ -32,18 +32,19 @@ impl Executor {
 
     /// The source of that name (quoted where its case matters), if rows can be inserted.
     pub(crate) fn insertable(&self, name: &str) -> Result<String, Failure> {
-        let name = match name.strip_prefix('`').and_then(|name| name.strip_suffix('`')) {
-            Some(quoted) => quoted.to_owned(),
-            None => name.to_uppercase(),
-        };
-        let refused = |message| Failure::generic(ErrorCode::BadRequest, message);
+        let quoted = ['`', '"']
+            .into_iter()
+            .find_map(|quote| name.strip_prefix(quote)?.strip_suffix(quote));
+        let name = quoted.map_or_else(|| name.to_uppercase(), str::to_owned);
         let catalog = self.catalog();
         let source = catalog.metastore.get(&name).ok_or_else(|| {
-            refused(format!(
-                "Cannot insert values into an unknown stream/table: `{name}`"
-            ))
+            let message = format!(
+                "Cannot insert values into an unknown stream/table: `{name}`{}",
+                catalog.other_case(&name)
+            );
+            Failure::generic(ErrorCode::BadStatement, message)
         })?;
-        plan::check_target(source).map_err(|error| refused(error.message))?;
+        plan::check_target(source).map_err(|error| Failure::generic(ErrorCode::BadRequest, error.message))?;
         Ok(name)
     }
 

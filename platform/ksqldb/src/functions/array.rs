@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::arguments::{
-    Kind, accepts, argument, common_type, count, elements, is_number, optional_text, whole,
+    Kind, accepts, argument, common_type, count, elements, is_number, one_type, optional_text, whole,
 };
 use super::comparison::{compare, same};
 use super::value_text::element_text;
@@ -196,7 +196,7 @@ fn two_arrays(arguments: &[Option<SqlType>]) -> Option<SqlType> {
 /// Whether the arguments are an array and a value that may be one of its elements.
 fn element_and_value(arguments: &[Option<SqlType>]) -> bool {
     accepts(arguments, &[Kind::Array, Kind::Any], &[])
-        && common_type(&[element_of(&arguments[0]), arguments[1].clone()]).is_some()
+        && one_type(&[element_of(&arguments[0]), arguments[1].clone()]).is_some()
 }
 
 /// The type of the elements, if they have an order.

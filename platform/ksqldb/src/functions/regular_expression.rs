@@ -1,11 +1,10 @@
-//! Functions of regular expressions. Patterns are Java's as far as the `regex` crate has their like;
-//! look-around, back-references and possessive quantifiers are errors.
+//! Functions of regular expressions. Patterns are Java's as far as the `regex` crate has their like; those with
+//! look-around, back-references or atomic groups go to `fancy-regex`, whose search is bounded. Parts are found one
+//! after the other as Java finds them: behind one that is not empty there may be an empty one.
 
 use std::cell::RefCell;
-use std::fmt::Write;
+use std::ops::Range;
 use std::rc::Rc;
-
-use regex::{Captures, Regex};
 
 use super::arguments::{Kind, accepts, text, whole};
 use super::cache::Cache;
@@ -23,8 +22,9 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
             let Some(group) = group(&pattern, arguments)? else {
                 return Ok(Value::Null);
             };
-            let captures = pattern.captures(text(arguments, 1)?);
-            Ok(captures.map_or(Value::Null, |captures| group_value(&captures, group)))
+            let input = text(arguments, 1)?;
+            let found = pattern.find(input, 0)?;
+            Ok(found.map_or(Value::Null, |groups| group_value(input, &groups, group)))
         },
     ),
     ScalarFunction::new(
@@ -39,10 +39,10 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
             let Some(group) = group(&pattern, arguments)? else {
                 return Ok(Value::Null);
             };
-            let all = pattern.captures_iter(text(arguments, 1)?);
-            Ok(Value::Array(
-                all.map(|captures| group_value(&captures, group)).collect(),
-            ))
+            let input = text(arguments, 1)?;
+            let mut values = Vec::new();
+            pattern.each(input, |groups| values.push(group_value(input, groups, group)))?;
+            Ok(Value::Array(values.into()))
         },
     ),
     ScalarFunction::new(
@@ -62,18 +62,95 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
     ),
 ];
 
-fn compiled(pattern: &str) -> Result<Rc<Regex>, FunctionError> {
-    thread_local! {
-        static PATTERNS: RefCell<Cache<Regex>> = RefCell::new(Cache::new());
-    }
-    PATTERNS.with_borrow_mut(|patterns| {
-        patterns.get_or_compile(pattern, |pattern| {
-            let invalid =
-                |error| FunctionError::new(format!("invalid regular expression `{pattern}`: {error}"));
-            Regex::new(&translated(pattern)).map_err(invalid)
-        })
-    })
+/// A pattern, ready.
+enum Pattern {
+    Plain(regex::Regex),
+    Fancy(fancy_regex::Regex),
 }
+
+/// Where the groups of a match lie; the first is the whole match.
+type Groups = Vec<Option<Range<usize>>>;
+
+impl Pattern {
+    fn new(pattern: &str) -> Result<Self, FunctionError> {
+        let translated = translated(pattern);
+        let invalid = |error| FunctionError::new(format!("invalid regular expression `{pattern}`: {error}"));
+        match regex::Regex::new(&translated) {
+            Ok(plain) => Ok(Self::Plain(plain)),
+            // What it does not know may be what the other one knows.
+            Err(error @ regex::Error::Syntax(_)) => {
+                let fancy = fancy_regex::Regex::new(&translated.replace(PLAIN_BOUNDARY, "\\b"));
+                fancy.map(Self::Fancy).map_err(|_| invalid(error))
+            }
+            Err(error) => Err(invalid(error)),
+        }
+    }
+
+    /// How many groups there are, the whole match included.
+    fn groups(&self) -> usize {
+        match self {
+            Self::Plain(pattern) => pattern.captures_len(),
+            Self::Fancy(pattern) => pattern.captures_len(),
+        }
+    }
+
+    fn group_of(&self, name: &str) -> Option<usize> {
+        match self {
+            Self::Plain(pattern) => pattern.capture_names().position(|known| known == Some(name)),
+            Self::Fancy(pattern) => pattern.capture_names().position(|known| known == Some(name)),
+        }
+    }
+
+    /// The first match that begins at a place or behind it.
+    fn find(&self, input: &str, from: usize) -> Result<Option<Groups>, FunctionError> {
+        match self {
+            Self::Plain(pattern) => {
+                let captures = pattern.captures_at(input, from);
+                Ok(captures.map(|found| found.iter().map(|group| group.map(|part| part.range())).collect()))
+            }
+            Self::Fancy(pattern) => {
+                let captures = pattern.captures_from_pos(input, from);
+                let captures = captures.map_err(|error| FunctionError::new(error.to_string()))?;
+                Ok(captures.map(|found| found.iter().map(|group| group.map(|part| part.range())).collect()))
+            }
+        }
+    }
+
+    /// Looks at all matches.
+    fn each(&self, input: &str, mut look: impl FnMut(&Groups)) -> Result<(), FunctionError> {
+        let mut from = Some(0);
+        while let Some(place) = from
+            && let Some(groups) = self.find(input, place)?
+        {
+            let whole = whole_of(&groups);
+            from = match whole.is_empty() {
+                false => Some(whole.end),
+                true => behind(input, whole.end),
+            };
+            look(&groups);
+        }
+        Ok(())
+    }
+}
+
+fn whole_of(groups: &Groups) -> Range<usize> {
+    groups.first().cloned().flatten().unwrap_or_default()
+}
+
+/// The place behind the character at a place.
+fn behind(input: &str, place: usize) -> Option<usize> {
+    input[place..].chars().next().map(|next| place + next.len_utf8())
+}
+
+fn compiled(pattern: &str) -> Result<Rc<Pattern>, FunctionError> {
+    thread_local! {
+        static PATTERNS: RefCell<Cache<Pattern>> = RefCell::new(Cache::new());
+    }
+    PATTERNS.with_borrow_mut(|patterns| patterns.get_or_compile(pattern, Pattern::new))
+}
+
+/// `\b` of ASCII.
+const PLAIN_BOUNDARY: &str = r"(?-u:\b)";
 
 /// The pattern with Java's meaning where the `regex` crate reads it otherwise: `\d`, `\w`, `\s` and
 /// `\b` know ASCII alone, `\Q…\E` quotes.
@@ -95,7 +172,7 @@ fn translated(pattern: &str) -> String {
             's' => result.push_str(r"[ \t\n\x0B\f\r]"),
             'S' => result.push_str(r"[^ \t\n\x0B\f\r]"),
             'h' => result.push_str(r"[ \t\x{A0}\x{1680}\x{180e}\x{2000}-\x{200a}\x{202f}\x{205f}\x{3000}]"),
-            'b' => result.push_str(r"(?-u:\b)"),
+            'b' => result.push_str(PLAIN_BOUNDARY),
             'Q' => {
                 let (quoted, after) = rest.split_once("\\E").unwrap_or((rest, ""));
                 result.push_str(&regex::escape(quoted));
@@ -111,37 +188,40 @@ fn translated(pattern: &str) -> String {
 
 /// The group asked for: the third argument, else the whole match. `None` where the pattern has no such
 /// group.
-fn group(pattern: &Regex, arguments: &[Value]) -> Result<Option<usize>, FunctionError> {
+fn group(pattern: &Pattern, arguments: &[Value]) -> Result<Option<usize>, FunctionError> {
     if arguments.len() < 3 {
         return Ok(Some(0));
     }
     let group = usize::try_from(whole(arguments, 2)?).ok();
-    Ok(group.filter(|group| *group < pattern.captures_len()))
+    Ok(group.filter(|group| *group < pattern.groups()))
 }
 
-fn group_value(captures: &Captures<'_>, group: usize) -> Value {
-    captures
-        .get(group)
-        .map_or(Value::Null, |part| Value::string(part.as_str()))
+fn group_value(input: &str, groups: &Groups, group: usize) -> Value {
+    let part = groups.get(group).cloned().flatten();
+    part.map_or(Value::Null, |part| Value::string(&input[part]))
 }
 
 fn replace(input: &str, pattern: &str, replacement: &str) -> Result<Value, FunctionError> {
     let pattern = compiled(pattern)?;
     let parts = replacement_parts(replacement, &pattern)?;
-    let replaced = pattern.replace_all(input, |captures: &Captures<'_>| {
-        parts.iter().fold(String::new(), |mut text, part| {
+    let mut replaced = String::new();
+    let mut kept = 0;
+    pattern.each(input, |groups| {
+        let whole = whole_of(groups);
+        replaced.push_str(&input[kept..whole.start]);
+        kept = whole.end;
+        for part in &parts {
             match part {
-                Part::Text(literal) => text.push_str(literal),
+                Part::Text(literal) => replaced.push_str(literal),
                 Part::Group(group) => {
-                    let part = captures.get(*group).map_or("", |part| part.as_str());
-                    // Writing to a String cannot fail.
-                    let _ = text.write_str(part);
+                    let part = groups.get(*group).cloned().flatten();
+                    replaced.push_str(&input[part.unwrap_or_default()]);
                 }
             }
-            text
-        })
-    });
-    Ok(Value::string(replaced.as_ref()))
+        }
+    })?;
+    replaced.push_str(&input[kept..]);
+    Ok(Value::string(replaced.as_str()))
 }
 
 enum Part {
@@ -151,7 +231,7 @@ enum Part {
 
 /// Java's replacement text: `$1` and `${name}` are groups, a backslash takes the next character as it is.
 /// A group's number goes on as long as the pattern has that many groups.
-fn replacement_parts(replacement: &str, pattern: &Regex) -> Result<Vec<Part>, FunctionError> {
+fn replacement_parts(replacement: &str, pattern: &Pattern) -> Result<Vec<Part>, FunctionError> {
     let invalid = |what: &str| FunctionError::new(format!("invalid replacement `{replacement}`: {what}"));
     let mut parts = Vec::new();
     let mut literal = String::new();
@@ -169,10 +249,8 @@ fn replacement_parts(replacement: &str, pattern: &Regex) -> Result<Vec<Part>, Fu
                     let name: String =
                         std::iter::from_fn(|| characters.next_if(|next| *next != '}')).collect();
                     let closed = characters.next().is_some();
-                    let known = pattern
-                        .capture_names()
-                        .position(|known| known == Some(name.as_str()));
-                    let group = known
+                    let group = pattern
+                        .group_of(&name)
                         .filter(|_| closed)
                         .ok_or_else(|| invalid("there is no such group"))?;
                     parts.push(Part::Group(group));
@@ -184,12 +262,12 @@ fn replacement_parts(replacement: &str, pattern: &Regex) -> Result<Vec<Part>, Fu
                         .and_then(|digit| digit.to_digit(10))
                 };
                 let mut group = digit().ok_or_else(|| invalid("no group follows the dollar sign"))? as usize;
-                if group >= pattern.captures_len() {
+                if group >= pattern.groups() {
                     return Err(invalid("there is no such group"));
                 }
                 while let Some(next) = characters.peek().and_then(|next| next.to_digit(10)) {
                     let longer = group * 10 + next as usize;
-                    if longer >= pattern.captures_len() {
+                    if longer >= pattern.groups() {
                         break;
                     }
                     group = longer;
@@ -206,105 +284,59 @@ fn replacement_parts(replacement: &str, pattern: &Regex) -> Result<Vec<Part>, Fu
 
 fn split(input: &str, pattern: &str) -> Result<Value, FunctionError> {
     let pattern = compiled(pattern)?;
+    let empty = pattern.find("", 0)?;
+    let parts = match empty {
+        Some(_) => split_at_all(input, &pattern)?,
+        None => split_at_separators(input, &pattern)?,
+    };
+    Ok(Value::Array(parts.into_iter().map(Value::string).collect()))
+}
+
+/// What Java's own split does, which takes the place of Guava's where a pattern matches nothing: no part before an
+/// empty match at the beginning, and no empty parts at the end.
+fn split_at_all<'a>(input: &'a str, pattern: &Pattern) -> Result<Vec<&'a str>, FunctionError> {
     let mut parts = Vec::new();
     let mut start = 0;
-    for found in pattern.find_iter(input) {
-        // Java lets no empty match split at the beginning, nor at the end.
-        if found.is_empty() && (found.start() == 0 || found.end() == input.len()) {
+    pattern.each(input, |groups| {
+        let found = whole_of(groups);
+        if found != (0..0) {
+            parts.push(&input[start..found.start]);
+            start = found.end;
+        }
+    })?;
+    if start == 0 {
+        return Ok(vec![input]);
+    }
+    parts.push(&input[start..]);
+    while parts.last().is_some_and(|part| part.is_empty()) {
+        parts.pop();
+    }
+    Ok(parts)
+}
+
+/// What Guava's does: empty parts stay. Where a separator is a mere place, it parts what lies before from what follows.
+fn split_at_separators<'a>(input: &'a str, pattern: &Pattern) -> Result<Vec<&'a str>, FunctionError> {
+    let mut parts = Vec::new();
+    let mut start = 0;
+    let mut from = Some(0);
+    while let Some(place) = from
+        && let Some(groups) = pattern.find(input, place)?
+    {
+        let found = whole_of(&groups);
+        if found.end == start {
+            from = behind(input, start);
+            if from.is_none() {
+                return Ok(parts);
+            }
             continue;
         }
-        parts.push(Value::string(&input[start..found.start()]));
-        start = found.end();
+        parts.push(&input[start..found.start]);
+        start = found.end;
+        from = Some(start);
     }
-    parts.push(Value::string(&input[start..]));
-    Ok(Value::Array(parts.into()))
+    parts.push(&input[start..]);
+    Ok(parts)
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::tests::{array, call, failing_call, i, s};
-    use super::*;
-
-    #[test]
-    fn extracting() {
-        assert_eq!(
-            call("REGEXP_EXTRACT", [s("(.*) (.*)"), s("hello there"), i(2)]),
-            s("there")
-        );
-        assert_eq!(call("REGEXP_EXTRACT", [s(r"\w+"), s("--ab--")]), s("ab"));
-        assert_eq!(call("REGEXP_EXTRACT", [s("x"), s("abc")]), Value::Null);
-        assert_eq!(call("REGEXP_EXTRACT", [s("a"), s("abc"), i(1)]), Value::Null);
-        assert_eq!(call("REGEXP_EXTRACT", [s("a"), s("abc"), i(-1)]), Value::Null);
-        assert_eq!(call("REGEXP_EXTRACT", [s("a(x)?"), s("abc"), i(1)]), Value::Null);
-        assert_eq!(call("REGEXP_EXTRACT", [Value::Null, s("abc")]), Value::Null);
-        assert_eq!(
-            call(
-                "REGEXP_EXTRACT_ALL",
-                [s(r"(\w+) (\w+)"), s("hello there nice day"), i(2)]
-            ),
-            array([s("there"), s("day")])
-        );
-        assert_eq!(call("REGEXP_EXTRACT_ALL", [s("x"), s("abc")]), array([]));
-    }
-
-    #[test]
-    fn replacing() {
-        let replace = |input: &str, pattern: &str, replacement: &str| {
-            call("REGEXP_REPLACE", [s(input), s(pattern), s(replacement)])
-        };
-        assert_eq!(replace("axb ayyb", "a.b", "-"), s("- ayyb"));
-        assert_eq!(replace("john smith", r"(\w+) (\w+)", "$2 $1"), s("smith john"));
-        assert_eq!(replace("ab", "(a)", "$10"), s("a0b"));
-        assert_eq!(replace("ab", "(?<first>a)", r"${first}\$"), s("a$b"));
-        for bad in ["$", "$9", "${x}", "\\"] {
-            assert!(
-                failing_call("REGEXP_REPLACE", [s("a"), s("a"), s(bad)]).is_err(),
-                "{bad}"
-            );
-        }
-    }
-
-    #[test]
-    fn splitting() {
-        let split = |input: &str, pattern: &str| call("REGEXP_SPLIT_TO_ARRAY", [s(input), s(pattern)]);
-        assert_eq!(split("a1b22c", "[0-9]+"), array(["a", "b", "c"].map(s)));
-        assert_eq!(split("xaxbx", "x"), array(["", "a", "b", ""].map(s)));
-        assert_eq!(split("abc", "z"), array([s("abc")]));
-        assert_eq!(split("abc", ""), array(["a", "b", "c"].map(s)));
-        assert_eq!(split("", "x"), array([s("")]));
-    }
-
-    #[test]
-    fn patterns_mean_what_they_mean_in_java() {
-        let extract = |pattern: &str, input: &str| call("REGEXP_EXTRACT", [s(pattern), s(input)]);
-        assert_eq!(extract(r"\d+", "٣٤5"), s("5"));
-        assert_eq!(extract(r"[\d.]+", "v1.2x"), s("1.2"));
-        assert_eq!(extract(r"[^\d]+", "12ab"), s("ab"));
-        assert_eq!(extract(r"\Qa.b\E.", "axb a.bc"), s("a.bc"));
-        assert_eq!(extract(r"\\d", r"5\d"), s(r"\d"));
-        assert_eq!(extract(r"\<b\>", "<b>"), s("<b>"));
-        let error = failing_call("REGEXP_EXTRACT", [s("a(?=b)"), s("ab")]).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with("invalid regular expression `a(?=b)`"),
-            "{error}"
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn no_pattern_panics(pattern in any::<String>(), replacement in any::<String>(), input in any::<String>()) {
-            let _ = failing_call("REGEXP_EXTRACT", [s(&pattern), s(&input)]);
-            let _ = failing_call("REGEXP_REPLACE", [s(&input), s(&pattern), s(&replacement)]);
-            let _ = failing_call("REGEXP_SPLIT_TO_ARRAY", [s(&input), s(&pattern)]);
-        }
-
-        #[test]
-        fn ascii_patterns_compile_or_say_why(pattern in "[a-c\\\\dwsbQE.*+?()\\[\\]^$|{}0-9]{0,12}") {
-            let _ = failing_call("REGEXP_EXTRACT_ALL", [s(&pattern), s("abc 123")]);
-        }
-    }
-}
+mod tests;

@@ -41,6 +41,10 @@ const STEP: Duration = Duration::from_millis(20);
 /// How long a record waits for such a query at most: one that hangs holds up nobody for good.
 const MOST_STEPS: Duration = Duration::from_secs(15);
 
+/// How long a record waits for partitions of which nothing has been heard since reading began: what is in them already
+/// may belong before it. More would be seen as a delay where they are empty.
+const FIRST_WORD: Duration = Duration::from_millis(40);
+
 /// How long the question who leads a topic's partitions may take.
 const LEADERS_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -104,6 +108,8 @@ struct Lane {
     /// The same before the last record handed out.
     newest_before: Option<i64>,
     is_table: bool,
+    /// Whether it has had a record or ended since reading began.
+    was_heard: bool,
 }
 
 impl Lane {
@@ -119,6 +125,7 @@ impl Lane {
             match sort_out(message.map(|message| detach(&message, &self.topic)))? {
                 Event::Item(record) => {
                     bytes += record.bytes();
+                    self.was_heard = true;
                     self.ahead.push_back(record);
                 }
                 event => return Ok(event),
@@ -139,6 +146,7 @@ impl Lane {
     /// Notes that the partition ends behind what was fetched: its old records are all there. That holds once they are
     /// handed out.
     fn end_here(&mut self) {
+        self.was_heard = true;
         self.has_ended = !self.ahead.is_empty();
         if self.has_ended {
             return;
@@ -162,6 +170,10 @@ pub(crate) struct Reader {
     sink: Option<String>,
     /// Since when the next record waits for one of them.
     held_since: Option<Instant>,
+    /// [`FIRST_WORD`]
+    first_word: Duration,
+    /// Until when a record waits for partitions of which nothing has been heard; `None` before there is one.
+    listens_until: Option<Instant>,
     /// The highest time of a record that was handed out.
     time: Option<i64>,
 }
@@ -225,6 +237,7 @@ impl Reader {
                     newest_timestamp: start.newest_timestamp,
                     newest_before: start.newest_timestamp,
                     is_table: start.is_table,
+                    was_heard: false,
                 })
             })
             .collect::<KafkaResult<Vec<_>>>()?;
@@ -239,6 +252,8 @@ impl Reader {
             writers: None,
             sink: None,
             held_since: None,
+            first_word: FIRST_WORD,
+            listens_until: None,
             time: None,
         })
     }
@@ -282,7 +297,7 @@ impl Reader {
     pub(crate) fn next_at_hand(&mut self) -> KafkaResult<Option<Arrival>> {
         self.take_what_is_there()?;
         let replaying = self.lanes.iter().any(Lane::is_replaying);
-        if self.is_awaited(replaying) || self.is_held(replaying) {
+        if self.is_awaited(replaying) || self.listens_until().is_some() || self.is_held(replaying) {
             return Ok(None);
         }
         self.held_since = None;
@@ -310,6 +325,12 @@ impl Reader {
         self.take_what_is_there()?;
         let replaying = self.lanes.iter().any(Lane::is_replaying);
         let awaited = self.is_awaited(replaying);
+        if !awaited && let Some(until) = self.listens_until() {
+            if let Ok(waited) = timeout_at(until, self.wait()).await {
+                waited?;
+            }
+            return Ok(None);
+        }
         if !awaited && self.is_held(replaying) {
             // What comes meanwhile is taken; that nothing comes is no news.
             if let Ok(waited) = timeout(STEP, self.wait()).await {
@@ -481,6 +502,23 @@ impl Reader {
         lanes.any(|lane| lane.ahead.is_empty() && lane.is_awaited(replaying))
     }
 
+    /// Until when the next record waits for lanes of which nothing has been heard yet.
+    fn listens_until(&mut self) -> Option<Instant> {
+        if self.lanes.iter().all(|lane| lane.was_heard) || self.lanes.iter().all(|lane| lane.ahead.is_empty())
+        {
+            return None;
+        }
+        let now = Instant::now();
+        let until = *self.listens_until.get_or_insert(now + self.first_word);
+        if now < until {
+            return Some(until);
+        }
+        for lane in &mut self.lanes {
+            lane.was_heard = true;
+        }
+        None
+    }
+
     /// Waits until an empty lane has a record or has ended, or a topic seems to be gone.
     async fn wait(&mut self) -> KafkaResult<()> {
         let (index, event) = {
@@ -520,7 +558,10 @@ impl Reader {
 
     fn note(&mut self, index: usize, event: Event<Record>) {
         match event {
-            Event::Item(record) => self.lanes[index].ahead.push_back(record),
+            Event::Item(record) => {
+                self.lanes[index].was_heard = true;
+                self.lanes[index].ahead.push_back(record);
+            }
             Event::End => self.lanes[index].end_here(),
             Event::Doubt(error) => self.doubt(error),
             Event::Nothing => {}

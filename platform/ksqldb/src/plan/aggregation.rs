@@ -118,9 +118,9 @@ pub(super) fn split(
         if query.having.is_some() {
             return Err(PlanError::new("HAVING requires GROUP BY or aggregate functions."));
         }
-        if query.window.is_some() {
+        if let Some(window) = &query.window {
             return Err(PlanError::at(
-                query.position,
+                window.position,
                 "WINDOW clause requires a GROUP BY clause.",
             ));
         }

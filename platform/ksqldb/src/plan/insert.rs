@@ -1,4 +1,6 @@
-//! `INSERT INTO … VALUES`.
+//! `INSERT INTO … VALUES`, and the rows of a stream of inserts.
+
+mod json;
 
 use std::sync::Arc;
 
@@ -8,13 +10,13 @@ use crate::expression::{Scope, base_name, cast_between, compile, decimal_of, tex
 use crate::metastore::Source;
 use crate::serde::base64;
 use crate::serde::number::fit_exactly;
-use crate::serde::{
-    Decoder, DecoderColumn, Demand, Encoder, Format, Presence, SerdeError, SinkSchema, Wrapping,
-};
+use crate::serde::{Encoder, SerdeError, SinkSchema};
 use crate::syntax::ast::{InsertValues, SourceKind};
 use crate::task::OutputRecord;
 use crate::types::{Column, Namespace, SqlType};
 use crate::value::Value;
+
+pub(crate) use json::insert_json;
 
 /// The record that `INSERT INTO … VALUES` writes to `target`'s topic. `now` (milliseconds) is its time
 /// where the statement sets no `ROWTIME`.
@@ -117,24 +119,6 @@ fn insert(target: &Source, statement: &InsertValues, now: i64) -> Result<Inserti
         row[place] = value_of(expression, &columns[place])?;
     }
     record(target, row, timestamp)
-}
-
-/// The record that a row of JSON (`/inserts-stream`) is in `target`'s topic. `now` (milliseconds) is its time.
-pub(crate) fn insert_json(target: &Source, json: &[u8], now: i64) -> Result<Insertion, PlanError> {
-    check_target(target)?;
-    let columns = target.schema.columns.iter().enumerate();
-    let columns = columns.map(|(place, column)| DecoderColumn {
-        name: column.name.clone(),
-        sql_type: column.sql_type.clone(),
-        target: Some((place, Demand::Whole)),
-    });
-    let decoder = Decoder::new(Format::Json, Wrapping::Wrapped, columns.collect(), "");
-    let mut row = vec![Value::Null; target.schema.columns.len()];
-    let presence = decoder.decode(json, &mut row);
-    if presence.map_err(|error| PlanError::new(error.reason))? == Presence::Null {
-        return Err(PlanError::new("a row is an object"));
-    }
-    record(target, row, now)
 }
 
 /// The record of a row. Its time is no column's, also where the source has a `TIMESTAMP`: that is for those who read it.

@@ -121,6 +121,12 @@ impl Inputs {
         let (left, right) = match (left_input == joined, right_input == joined) {
             (false, true) => (left, right),
             (true, false) => (right, left),
+            _ if left_input != right_input => {
+                return Err(PlanError::new(format!(
+                    "A join criteria is expected to reference the source (`{}`) in the FROM clause, instead the right source references `{}` and the left source references `{}`",
+                    self.inputs[joined].alias, self.inputs[right_input].alias, self.inputs[left_input].alias
+                )));
+            }
             _ => {
                 return Err(PlanError::new(format!(
                     "Each side of the join must reference exactly one source and not the same source. Left side references `{}` and right references `{}`",

@@ -104,7 +104,16 @@ impl<'a> With<'a> {
             None | Some(Literal::Null) => return Ok(None),
             Some(Literal::Integer(number)) => Some(i64::from(*number)),
             Some(Literal::Bigint(number)) => Some(*number),
-            Some(Literal::String(text)) => text.trim().parse().ok(),
+            Some(found @ Literal::String(text)) => match text.trim().parse() {
+                Ok(number) => Some(number),
+                Err(_) => {
+                    return Err(unparsed(
+                        name,
+                        found,
+                        &format!("Not a number of type {}", java_type(name)),
+                    ));
+                }
+            },
             Some(_) => None,
         };
         match number {
@@ -124,7 +133,7 @@ impl<'a> With<'a> {
             Some(Literal::Boolean(flag)) => Ok(Some(*flag)),
             Some(Literal::String(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
             Some(Literal::String(text)) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
-            Some(other) => Err(invalid(name, &literal_text(other), "true or false")),
+            Some(other) => Err(unparsed(name, other, "Expected value to be either true or false")),
         }
     }
 
@@ -319,6 +328,24 @@ fn invalid(name: &str, found: &str, expected: &str) -> PlanError {
     reading(format!(
         "Invalid value {found} for property {name}: it must be {expected}"
     ))
+}
+
+/// The same of a value that cannot be read, in the words of Kafka's library.
+fn unparsed(name: &str, found: &Literal, reason: &str) -> PlanError {
+    let found = match found {
+        Literal::String(text) => text.clone(),
+        other => literal_text(other),
+    };
+    reading(format!("Invalid value {found} for property {name}: {reason}"))
+}
+
+/// The type of a property that is a number.
+fn java_type(name: &str) -> &'static str {
+    match name {
+        "RETENTION_MS" => "LONG",
+        "REPLICAS" => "SHORT",
+        _ => "INT",
+    }
 }
 
 fn literal_text(literal: &Literal) -> String {

@@ -14,7 +14,7 @@ use crate::metastore::Source;
 use crate::syntax::ast::{Expression, ExpressionKind, Literal, Query, SelectItem};
 use crate::types::{Column, Namespace, Schema, SqlType};
 use crate::value::{Row, Value};
-use refusals::{refuse_clauses, refuse_columns};
+use refusals::{checked_limit, refuse_clauses, refuse_columns};
 
 pub(crate) use access::Access;
 
@@ -69,6 +69,7 @@ pub(crate) fn plan_pull(
     settings: PullSettings,
 ) -> Result<PullPlan, PlanError> {
     refuse_clauses(query)?;
+    let limit = checked_limit(query)?;
     let columns = Columns::of(source, &query.from.alias);
     let (items, projection) = columns.projection(query)?;
     let filter = match &query.filter {
@@ -76,6 +77,7 @@ pub(crate) fn plan_pull(
         Some(filter) => {
             refuse_columns(&[filter], "WHERE")?;
             columns.check_keys(filter)?;
+            columns.check_patterns(filter)?;
             Some(columns.with_times(filter)?)
         }
     };
@@ -91,7 +93,7 @@ pub(crate) fn plan_pull(
     Ok(PullPlan {
         access: columns.access(filter.as_ref(), settings)?,
         output: Schema { columns: items },
-        limit: query.limit,
+        limit,
         condition,
         projection,
         has_bounds: source.window.is_some(),
@@ -133,6 +135,12 @@ impl<'a> Columns<'a> {
 
     fn is_bound(&self, name: &str) -> bool {
         self.source.window.is_some() && BOUNDS.contains(&name)
+    }
+
+    fn column_type(&self, name: &str) -> Option<&SqlType> {
+        let mut columns = self.scope.columns.iter();
+        let column = columns.find(|column| column.name == name);
+        column.map(|column| &column.sql_type)
     }
 
     fn is_key(&self, name: &str) -> bool {

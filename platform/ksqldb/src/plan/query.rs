@@ -140,7 +140,9 @@ pub fn plan_query_with(
         keys,
     }
     .lay_out(sink.as_ref())?;
-    pipeline.limit = query.limit;
+    // Nothing comes of a negative one.
+    let limit = query.limit.map(|limit| u64::try_from(limit).unwrap_or(0));
+    pipeline.limit = limit;
     let joins = || {
         pipeline.steps.iter().filter_map(|step| match step {
             Step::StreamJoin(join) => Some(join),
@@ -154,7 +156,7 @@ pub fn plan_query_with(
     Ok(QueryPlan {
         inputs: sources,
         output,
-        limit: query.limit,
+        limit,
         warnings: if has_no_grace && !matches!(purpose, Purpose::Push) {
             vec![NO_GRACE_WARNING.to_owned()]
         } else {

@@ -117,11 +117,11 @@ async fn insert_all(executor: &Arc<Executor>, mut lines: Lines, target: &str, se
             Ok(()) => (json!({"seq": seq, "status": "ok"}), false),
             Err(failure) => (
                 json!({
-                    "@type": "generic_error",
-                    "error_code": failure.code.number(),
-                    "message": failure.message,
-                    "seq": seq,
+                    "@type": "InsertError",
                     "status": "error",
+                    "seq": seq,
+                    "message": failure.message,
+                    "error_code": failure.code.number(),
                 }),
                 true,
             ),

@@ -417,8 +417,8 @@ pub struct Query {
     pub having: Option<Expression>,
     /// `EMIT …`
     pub emit: Option<Emit>,
-    /// `LIMIT n`
-    pub limit: Option<u64>,
+    /// `LIMIT n`, which may be negative in a text.
+    pub limit: Option<i64>,
     /// Where it begins.
     pub position: Position,
 }
@@ -515,6 +515,8 @@ pub struct Window {
     pub retention: Option<Duration>,
     /// `GRACE PERIOD`
     pub grace: Option<Duration>,
+    /// Where it is described, behind the word.
+    pub position: Position,
 }
 
 /// The kinds of window, as long as `Length` says: a statement's durations, or a plan's milliseconds.

@@ -279,6 +279,7 @@ fn window() -> BoxedStrategy<Window> {
             kind,
             retention,
             grace,
+            position: Position::default(),
         })
         .boxed()
 }
@@ -306,7 +307,7 @@ fn query() -> BoxedStrategy<Query> {
     let end = (
         proptest::option::of(window()),
         emit,
-        proptest::option::of(any::<u64>()),
+        proptest::option::of(any::<i64>()),
     );
     (select, sources, tail, end)
         .prop_map(

@@ -5,7 +5,7 @@
 
 use super::ast::{
     ColumnDefinition, CreateAsSelect, CreateSource, Expression, ExpressionKind, Join, Literal, Position,
-    Properties, Query, SelectItem, Statement,
+    Properties, Query, SelectItem, Statement, Window,
 };
 
 /// Properties whose values are names in themselves: case counts.
@@ -98,13 +98,18 @@ fn same_query(submitted: &Query, written: &Query) -> bool {
     same_projection(&submitted.select, &written.select)
         && (&submitted.from.name, &submitted.from.alias) == (&written.from.name, &written.from.alias)
         && all_same(&submitted.joins, &written.joins, same_join)
-        && submitted.window == written.window
+        && same_window(submitted.window.as_ref(), written.window.as_ref())
         && same_optional(submitted.filter.as_ref(), written.filter.as_ref())
         && all_same(&submitted.group_by, &written.group_by, same)
         && all_same(&submitted.partition_by, &written.partition_by, same)
         && same_optional(submitted.having.as_ref(), written.having.as_ref())
         && (submitted.emit.is_none() || submitted.emit == written.emit)
         && submitted.limit == written.limit
+}
+
+fn same_window(submitted: Option<&Window>, written: Option<&Window>) -> bool {
+    let described = |window: &Window| (window.kind, window.retention, window.grace);
+    submitted.map(described) == written.map(described)
 }
 
 fn same_join(submitted: &Join, written: &Join) -> bool {

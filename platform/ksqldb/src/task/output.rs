@@ -28,14 +28,18 @@ impl Output {
 
 impl Operator for Output {
     /// A row of a record without a value goes to no client of a stream, but a sink gets it as a record without a
-    /// value, and the client of a table as the end of that row. A table function makes several rows of it, or none.
+    /// value, and the client of a table as the end of that row. A table function makes several rows of one that has a
+    /// value, or none.
     fn take(&mut self, _: Side, change: Change, to: &mut Downstream<'_, '_>) {
         let context = &mut *to.context;
         if context.is_replaying() {
             return;
         }
-        if self.step.tables.is_empty() || !change.present.value {
+        if self.step.tables.is_empty() {
             self.put(&change, context);
+            return;
+        }
+        if !change.present.value {
             return;
         }
         for row in exploded(&self.step.tables, &change.row, context) {

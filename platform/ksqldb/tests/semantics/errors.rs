@@ -84,7 +84,7 @@ fn statements_that_cannot_be_planned() {
         ),
         (
             "select a from s window tumbling (size 1 minute) emit changes;",
-            "WINDOW clause requires a GROUP BY clause.",
+            "Line: 1, Col: 24: WINDOW clause requires a GROUP BY clause.",
         ),
         (
             "create table x as select count(*) from s;",
@@ -121,6 +121,10 @@ fn statements_that_cannot_be_planned() {
         (
             "create stream x with (timestamp='b') as select * from s;",
             "A String timestamp field has been specified without also specifying the 'timestamp_format'.",
+        ),
+        (
+            "create stream x as select k, transform(array[1], (y, y) => y) from s;",
+            "Lambda arguments have duplicates: [Y, Y]",
         ),
         (
             "insert into nowhere select * from s;",
@@ -179,6 +183,10 @@ fn joins_that_cannot_be_planned() {
         (
             "join r within 1 minute on a = c",
             "Column 'A' is ambiguous. Could be S.A or R.A.",
+        ),
+        (
+            "join r within 1 minute on s.k = r.k left join t on r.k = s.k",
+            "A join criteria is expected to reference the source (`T`) in the FROM clause, instead the right source references `S` and the left source references `R`",
         ),
     ] {
         let error = world.error(&format!("select s.b from s {join} emit changes;"));
@@ -241,6 +249,18 @@ fn declarations_that_cannot_be_made() {
         (
             "create stream x (a int) with (kafka_topic='x', value_format='json', partitions=-1);",
             "Invalid value -1 for property PARTITIONS",
+        ),
+        (
+            "create stream x (a int) with (kafka_topic='x', value_format='json', partitions='x');",
+            "Invalid value x for property PARTITIONS: Not a number of type INT",
+        ),
+        (
+            "create stream x (a int) with (kafka_topic='x', value_format='json', partitions=1, retention_ms='x');",
+            "Invalid value x for property RETENTION_MS: Not a number of type LONG",
+        ),
+        (
+            "create stream x (a int) with (kafka_topic='x', value_format='json', wrap_single_value='x');",
+            "Invalid value x for property WRAP_SINGLE_VALUE: Expected value to be either true or false",
         ),
         (
             "create stream x (k map<varchar, int> key, a int) with (kafka_topic='x', format='json');",

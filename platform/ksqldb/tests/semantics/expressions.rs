@@ -214,6 +214,31 @@ fn lambdas() {
         ("reduce(a, 0, (s, x) => s + x)", "6", "INTEGER"),
         ("reduce(m, '', (s, k, v) => s + k + v)", r#""kv""#, "STRING"),
         (
+            "transform(map('a' := 1, 'b' := 2), (k, v) => 'same', (k, v) => v)",
+            "null",
+            "MAP<STRING, INTEGER>",
+        ),
+        (
+            "transform(m, (k, v) => k, (k, v) => nullif(v, v))",
+            "null",
+            "MAP<STRING, STRING>",
+        ),
+        (
+            "filter(map('a' := 1, 'b' := cast(null as int)), (k, v) => true)",
+            "null",
+            "MAP<STRING, INTEGER>",
+        ),
+        (
+            "filter(map('a' := 1, 'b' := cast(null as int)), (k, v) => k = 'a')",
+            r#"{"a": 1}"#,
+            "MAP<STRING, INTEGER>",
+        ),
+        (
+            "filter(array[true, cast(null as boolean)], x => x)",
+            "null",
+            "ARRAY<BOOLEAN>",
+        ),
+        (
             "transform(array[a, a], x => reduce(x, 0, (s, y) => s + y + x[1]))",
             "[9, 9]",
             "ARRAY<INTEGER>",

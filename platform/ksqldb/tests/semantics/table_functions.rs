@@ -35,6 +35,20 @@ fn each_element_has_a_row() {
     );
 }
 
+/// Nothing comes of a record without a value.
+#[test]
+fn a_tombstone_has_no_elements() {
+    let mut world = World::of(&format!(
+        "{SOURCE} create stream o as select k, explode(a) as e from s;"
+    ));
+    world.send(Record {
+        value: None,
+        ..Record::new("s", 4, "").keyed("key")
+    });
+    world.send(Record::new("s", 5, r#"{"a":[1]}"#).keyed("key"));
+    assert_eq!(world.written_to("O"), [r#"key|{"E":1}@5"#]);
+}
+
 #[test]
 fn the_longest_list_counts() {
     assert_eq!(

@@ -11,14 +11,15 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use rdkafka::producer::{BaseRecord, Producer};
 use rdkafka::util::Timeout;
 use rdkafka::{Offset, TopicPartitionList};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::record::Record;
 use super::state::State;
+use super::writer::{self, Writer};
 use crate::config::Config;
 
 /// The header that says which registry wrote a record.
@@ -64,7 +65,7 @@ pub(crate) struct Log {
     writer: String,
     deadline: Duration,
     client_config: ClientConfig,
-    producer: FutureProducer,
+    producer: Arc<Writer>,
     /// What the client that writes began with.
     bootstrap: Arc<Bootstrap>,
     state: Arc<RwLock<State>>,
@@ -97,7 +98,7 @@ impl Log {
             topic: config.topic.clone(),
             writer,
             deadline: config.write_deadline,
-            producer: producer.create()?,
+            producer: writer::connect(&producer)?,
             bootstrap: Arc::new(Bootstrap::of(&client_config)),
             client_config,
             state: Arc::default(),
@@ -183,7 +184,7 @@ impl Log {
 
     /// The id of the cluster, where it answers.
     pub(crate) async fn cluster_id(&self) -> Option<String> {
-        let producer = self.producer.clone();
+        let producer = Arc::clone(&self.producer);
         let asked = tokio::task::spawn_blocking(move || producer.client().fetch_cluster_id(REQUEST_TIMEOUT));
         asked.await.ok().flatten()
     }
@@ -229,7 +230,7 @@ impl Log {
     /// Returns whether it is known.
     async fn learn_leader(&self, consumer: &Arc<StreamConsumer>, bootstrap: &Arc<Bootstrap>) -> bool {
         let (consumer, topic, bootstrap) = (Arc::clone(consumer), self.topic.clone(), Arc::clone(bootstrap));
-        let (producer, for_writing) = (self.producer.clone(), Arc::clone(&self.bootstrap));
+        let (producer, for_writing) = (Arc::clone(&self.producer), Arc::clone(&self.bootstrap));
         let asking = move || {
             let written_to = for_writing.knows(producer.client(), &topic, REQUEST_TIMEOUT)?;
             let read = bootstrap.knows(consumer.client(), &topic, REQUEST_TIMEOUT)?;
@@ -295,16 +296,18 @@ impl Log {
                     value,
                 })
             });
-            let outgoing: FutureRecord<'_, Vec<u8>, Vec<u8>> = FutureRecord {
+            let (waiting, delivery) = oneshot::channel();
+            let sent = self.producer.send(BaseRecord {
                 topic: &self.topic,
                 partition: Some(0),
                 payload: value.as_ref(),
                 key: Some(&key),
                 timestamp: None,
                 headers: header,
-            };
-            let sent = self.producer.send_result(outgoing);
-            under_way.push(sent.map_err(|(error, _)| LogError::from(error))?);
+                delivery_opaque: Box::new(waiting),
+            });
+            sent.map_err(|(error, _)| LogError::from(error))?;
+            under_way.push(delivery);
         }
         let mut last = -1;
         for delivery in under_way {
@@ -312,8 +315,7 @@ impl Log {
                 .await
                 .map_err(|_| LogError::TimedOut(self.deadline))?;
             let delivered = delivered.map_err(|_| LogError::Away("the client ended".to_owned()))?;
-            let delivered = delivered.map_err(|(error, _)| LogError::from(error))?;
-            last = delivered.offset;
+            last = delivered?;
         }
         let mut position = self.position.subscribe();
         let read = timeout_at(until, position.wait_for(|position| *position > last)).await;
@@ -325,7 +327,7 @@ impl Log {
 
     /// Lets what was sent go out, for as long as that may take.
     pub(crate) async fn flush(&self, deadline: Duration) {
-        let producer = self.producer.clone();
+        let producer = Arc::clone(&self.producer);
         let flushed = tokio::task::spawn_blocking(move || producer.flush(Timeout::After(deadline)));
         if let Ok(Err(error)) = flushed.await {
             tracing::warn!("records were not acknowledged: {error}");

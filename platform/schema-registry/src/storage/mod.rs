@@ -7,6 +7,7 @@
 mod log;
 mod record;
 mod state;
+mod writer;
 
 pub(crate) use log::{Log, LogError};
 pub(crate) use record::{Mode, Record, SETTINGS, SchemaRecord, Settings};

@@ -313,17 +313,12 @@ impl Record {
                 key => Self::Gone(key),
             });
         };
-        let object: Map<String, Json> = serde_json::from_slice(value).map_err(|error| error.to_string())?;
-        let number = |name: &str| {
-            let number = object.get(name).and_then(Json::as_u64);
-            number
-                .and_then(|number| u32::try_from(number).ok())
-                .ok_or_else(|| format!("no `{name}`"))
-        };
+        let object = || serde_json::from_slice::<Map<String, Json>>(value).map_err(|error| error.to_string());
         Ok(match key {
+            // Most records are one: it is read without a document between.
             Key::Schema { subject, version } => {
                 let record: SchemaRecord =
-                    serde_json::from_value(Json::Object(object)).map_err(|error| error.to_string())?;
+                    serde_json::from_slice(value).map_err(|error| error.to_string())?;
                 if record.schema_type().is_none() {
                     return Err(format!("a schema of the type {:?}", record.schema_type));
                 }
@@ -336,9 +331,10 @@ impl Record {
             }
             Key::Config { subject } => Self::Config {
                 subject,
-                settings: Some(Settings::of(object)),
+                settings: Some(Settings::of(object()?)),
             },
             Key::Mode { subject } => {
+                let object = object()?;
                 let word = object.get("mode").and_then(Json::as_str).unwrap_or_default();
                 let mode = Mode::of(word).ok_or_else(|| format!("the mode `{word}`"))?;
                 Self::Mode {
@@ -346,13 +342,18 @@ impl Record {
                     mode: Some(mode),
                 }
             }
-            Key::DeleteSubject { subject } => Self::DeleteSubject {
-                subject,
-                version: number("version")?,
-            },
-            Key::ClearSubject { subject } => Self::ClearSubject { subject },
-            Key::Context { context, .. } => Self::Context { context },
-            Key::Noop => Self::Noop,
+            Key::DeleteSubject { subject } => {
+                let object = object()?;
+                let version = object.get("version").and_then(Json::as_u64);
+                let version = version.and_then(|version| u32::try_from(version).ok());
+                Self::DeleteSubject {
+                    subject,
+                    version: version.ok_or("no `version`")?,
+                }
+            }
+            Key::ClearSubject { subject } => object().map(|_| Self::ClearSubject { subject })?,
+            Key::Context { context, .. } => object().map(|_| Self::Context { context })?,
+            Key::Noop => object().map(|_| Self::Noop)?,
         })
     }
 }

@@ -307,6 +307,11 @@ impl Programs<'_> {
     }
 }
 
+/// The hosts' image with osquery's package.
+pub(super) fn with_osquery() -> ImageRef {
+    ImageRef::new(format!("osqdemo/{OSQUERY_IMAGE}:{}", tag()))
+}
+
 /// The tag of our images.
 fn tag() -> String {
     std::env::var(TAG_VARIABLE).unwrap_or_else(|_| env!("CARGO_PKG_VERSION").to_owned())

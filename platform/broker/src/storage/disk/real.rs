@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::SystemTime;
 
 use rustix::buffer::spare_capacity;
@@ -65,6 +66,10 @@ impl Disk for RealDisk {
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
         Ok(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn callers(&self) -> usize {
+        thread::available_parallelism().map_or(1, Into::into)
     }
 }
 

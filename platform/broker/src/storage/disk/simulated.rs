@@ -287,6 +287,10 @@ impl Disk for SimulatedDisk {
     fn modified_ms(&self, _path: &Path) -> io::Result<i64> {
         Ok(0)
     }
+
+    fn callers(&self) -> usize {
+        1
+    }
 }
 
 /// A file on it.

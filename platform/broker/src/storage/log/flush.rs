@@ -5,13 +5,14 @@
 //! system reports it once and forgets the pages, so a second one would succeed and mean nothing.
 
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use super::Log;
 use crate::storage::checkpoint::Checkpoint;
 use crate::storage::directory::{Durability, Replaced};
 use crate::storage::disk::{SharedDisk, SharedFile};
-use crate::storage::segment::{Segment, write_index};
+use crate::storage::segment::{Segment, write_index, write_once_more};
 
 /// Bytes appended before the index and the producers are written down again; recovery reads at most this much.
 const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
@@ -46,6 +47,8 @@ struct UnsyncedFile {
     base_offset: i64,
     file: SharedFile,
     size: u64,
+    /// What must be written once more before a sync of it means something.
+    doubtful: Option<Range<u64>>,
 }
 
 /// How far a flush came.
@@ -73,6 +76,9 @@ impl Flush {
 
     fn sync(&self) -> io::Result<()> {
         for unsynced in &self.files {
+            if let Some(part) = unsynced.doubtful.clone() {
+                write_once_more(&unsynced.file, part)?;
+            }
             unsynced.file.sync()?;
         }
         if self.has_new_file {
@@ -124,6 +130,7 @@ impl Log {
                     base_offset: segment.base_offset,
                     file: segment.file()?,
                     size: segment.size(),
+                    doubtful: segment.doubtful.clone(),
                 })
             })
             .collect::<io::Result<Vec<_>>>()?;
@@ -167,6 +174,7 @@ impl Log {
                 .find(|file| file.base_offset == segment.base_offset);
             if let Some(flushed) = flushed {
                 segment.synced = segment.synced.max(flushed.size);
+                segment.doubtful = None;
             }
             if with_indexes {
                 segment.index_written = segment.index_written.max(segment.synced);

@@ -167,11 +167,10 @@ impl Compiler<'_> {
         let ExpressionKind::Lambda { parameters, body } = &expression.kind else {
             return Err(unfit());
         };
-        if parameters.len() != types.len() {
-            return Err(unfit());
-        }
-        for name in parameters {
-            let message = if self.scope.columns.iter().any(|column| column.name == *name) {
+        for (place, name) in parameters.iter().enumerate() {
+            let message = if parameters[..place].contains(name) {
+                format!("Lambda arguments have duplicates: [{}]", parameters.join(", "))
+            } else if self.scope.columns.iter().any(|column| column.name == *name) {
                 format!("Lambda function argument can't be a column name: {name}")
             } else if self.parameters.iter().any(|(outer, _)| outer == name) {
                 "Reusing lambda arguments in nested lambda is not allowed".to_owned()
@@ -179,6 +178,9 @@ impl Compiler<'_> {
                 continue;
             };
             return Err(PlanError::in_stage(Stage::Preparing, message));
+        }
+        if parameters.len() != types.len() {
+            return Err(unfit());
         }
         let outer = self.parameters.len();
         let typed = parameters.iter().cloned().zip(types.iter().cloned().map(Some));

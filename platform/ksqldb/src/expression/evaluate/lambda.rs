@@ -1,4 +1,5 @@
-//! `TRANSFORM`, `FILTER` and `REDUCE`: an expression for each element of an array or map.
+//! `TRANSFORM`, `FILTER` and `REDUCE`: an expression for each element of an array or map. As where Java collects them,
+//! the whole call fails where a condition is `NULL`, a new map has a `NULL` value, or has a key twice.
 
 use std::sync::Arc;
 
@@ -55,9 +56,21 @@ pub(super) fn transform_map(
     for (key, value) in entries.iter() {
         let key = Value::String(Arc::clone(key));
         let new_key = map_key(&key_body.apply(row, frame, &[&key, value])?)?;
-        results.push((new_key, value_body.apply(row, frame, &[&key, value])?));
+        results.push((new_key, present(value_body.apply(row, frame, &[&key, value])?)?));
+    }
+    results.sort_by(|(left, _), (right, _)| left.cmp(right));
+    if let Some(twice) = results.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(EvaluationError::new(format!("Duplicate key {}", twice[0].0)));
     }
     made(Value::map(results), frame)
+}
+
+/// A value of a map that is made.
+fn present(value: Value) -> Result<Value, EvaluationError> {
+    match value {
+        Value::Null => Err(EvaluationError::new("a map's value is null")),
+        value => Ok(value),
+    }
 }
 
 pub(super) fn filter(
@@ -66,12 +79,15 @@ pub(super) fn filter(
     row: &[Value],
     frame: Frame<'_>,
 ) -> Result<Value, EvaluationError> {
-    let is_true = |value| matches!(value, Value::Boolean(true));
+    let holds = |value| match value {
+        Value::Null => Err(EvaluationError::new("a condition is null")),
+        value => Ok(value == Value::Boolean(true)),
+    };
     match base.evaluate(row, frame)?.as_ref() {
         Value::Array(elements) => {
             let mut kept = Vec::new();
             for element in elements.iter() {
-                if is_true(body.apply(row, frame, &[element])?) {
+                if holds(body.apply(row, frame, &[element])?)? {
                     kept.push(element.clone());
                 }
             }
@@ -81,8 +97,8 @@ pub(super) fn filter(
             let mut kept = Vec::new();
             for (key, value) in entries.iter() {
                 let key_value = Value::String(Arc::clone(key));
-                if is_true(body.apply(row, frame, &[&key_value, value])?) {
-                    kept.push((Arc::clone(key), value.clone()));
+                if holds(body.apply(row, frame, &[&key_value, value])?)? {
+                    kept.push((Arc::clone(key), present(value.clone())?));
                 }
             }
             Ok(Value::Map(kept.into()))

@@ -57,6 +57,37 @@ async fn a_replay_ends_where_the_partition_does_and_not_with_a_clock() {
     }
 }
 
+/// A query begins to read the moment before the first records come: the earlier one goes first, also where the client
+/// has the later one first. A partition that stays silent holds up nobody for long.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_record_waits_for_a_word_of_every_partition() {
+    let broker = TestBroker::with(&["a", "b"]).await;
+    broker.write("a", "a0", 1_000).await;
+    broker.write("b", "b0", 2_000).await;
+    let starts = [start("a", 0, 0), start("b", 0, 0)];
+    let mut silent = TopicPartitionList::new();
+    silent.add_partition("a", 0);
+
+    let mut reader = open(&broker, &starts).await;
+    reader.first_word = DEADLINE;
+    reader.consumer.pause(&silent).unwrap();
+    let early = timeout(Duration::from_secs(1), reader.next()).await;
+    assert!(early.is_err(), "{early:?}");
+    reader.consumer.resume(&silent).unwrap();
+    for expected in ["new a0", "new b0"] {
+        assert_eq!(next(&mut reader).await, expected);
+    }
+
+    reader.consumer.pause(&silent).unwrap();
+    for lane in &mut reader.lanes {
+        lane.was_heard = false;
+    }
+    reader.first_word = Duration::from_millis(1);
+    reader.listens_until = None;
+    broker.write("b", "b1", 3_000).await;
+    assert_eq!(next(&mut reader).await, "new b1");
+}
+
 /// Compaction and transactions leave offsets without a record: nobody waits for those.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn offsets_without_a_record_are_not_waited_for() {

@@ -112,6 +112,25 @@ impl<'a> Columns<'a> {
                 texts.join(" AND ")
             )));
         }
+        let specified = self.keys.iter().filter(|key| {
+            lonely.iter().any(|conjunct| {
+                self.comparison(conjunct).is_some_and(|comparison| {
+                    comparison.column == key.name && comparison.operator == BinaryOperator::Equal
+                })
+            })
+        });
+        let specified: Vec<_> = specified.map(|key| format!("`{}`", key.name)).collect();
+        if !specified.is_empty() && specified.len() < self.keys.len() {
+            let expected = self
+                .keys
+                .iter()
+                .map(|key| format!("`{}` {} KEY", key.name, key.sql_type));
+            return Err(self.unanswerable(&format!(
+                "Multi-column sources must specify every key in the WHERE clause. Specified: [{}] Expected: [{}]",
+                specified.join(", "),
+                expected.collect::<Vec<_>>().join(", ")
+            )));
+        }
         Err(PlanError::new(
             "Query requires table scan to be enabled. Table scans can be enabled by setting ksql.query.pull.table.scan.enabled=true",
         ))

@@ -6,6 +6,7 @@ use super::super::inputs::BOUNDS;
 use super::{Columns, HELP};
 use crate::expression::text;
 use crate::syntax::ast::{BinaryOperator, Expression, ExpressionKind, Literal, Query, UnaryOperator};
+use crate::types::SqlType;
 
 pub(super) fn refuse_clauses(query: &Query) -> Result<(), PlanError> {
     let clauses = [
@@ -21,6 +22,16 @@ pub(super) fn refuse_clauses(query: &Query) -> Result<(), PlanError> {
         ))),
         None => Ok(()),
     }
+}
+
+/// How many rows are wanted.
+pub(super) fn checked_limit(query: &Query) -> Result<Option<u64>, PlanError> {
+    let limit = query.limit.map(u64::try_from).transpose();
+    limit.map_err(|_| {
+        PlanError::new(format!(
+            "Pull queries don't support negative integers in the LIMIT clause.{HELP}"
+        ))
+    })
 }
 
 /// Where a record lies is not known of a kept row.
@@ -75,6 +86,20 @@ impl<'a> Columns<'a> {
         }
         let mut children = filter.children().into_iter();
         children.try_for_each(|child| self.check_keys(child))
+    }
+
+    /// Whether only texts are compared with patterns.
+    pub(super) fn check_patterns(&self, filter: &Expression) -> Result<(), PlanError> {
+        if let ExpressionKind::Like { value, .. } = &filter.kind
+            && let ExpressionKind::Column { name, .. } = &value.kind
+            && let Some(other) = self.column_type(name).filter(|found| **found != SqlType::String)
+        {
+            return Err(PlanError::new(format!(
+                "The column type for Like condition must be VARCHAR. The column type is {other}"
+            )));
+        }
+        let mut children = filter.children().into_iter();
+        children.try_for_each(|child| self.check_patterns(child))
     }
 
     /// What cannot be said of the bounds of windows.

@@ -351,8 +351,18 @@ impl<'text> Parser<'text> {
         number.ok_or_else(|| self.error_at(token.position, format!("the number {} is too large", token.text)))
     }
 
-    /// The number of `LIMIT`.
-    fn limit(&mut self) -> Result<u64> {
+    /// The number of a query's `LIMIT`.
+    fn limit(&mut self) -> Result<i64> {
+        let is_negative = self.accept(TokenKind::Minus);
+        let count = self.limit_count()?;
+        Ok(match is_negative {
+            true => 0_i64.saturating_sub_unsigned(count),
+            false => i64::try_from(count).unwrap_or(i64::MAX),
+        })
+    }
+
+    /// The same without a sign.
+    fn limit_count(&mut self) -> Result<u64> {
         let token = *self.peek();
         if matches!(token.kind, TokenKind::Decimal | TokenKind::Double) {
             return Err(self.meaningless(token.position, "Value must be integer for command: LIMIT"));

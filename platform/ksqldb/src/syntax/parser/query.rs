@@ -182,6 +182,7 @@ impl Parser<'_> {
     }
 
     fn window(&mut self) -> Result<Window> {
+        let position = self.peek().position;
         let kinds = [Keyword::Tumbling, Keyword::Hopping, Keyword::Session];
         let is_named = self.peek().kind == TokenKind::Word(None)
             && self
@@ -230,6 +231,7 @@ impl Parser<'_> {
             kind,
             retention,
             grace,
+            position,
         })
     }
 

@@ -337,7 +337,7 @@ impl Parser<'_> {
             None
         };
         let limit = if self.accept_keyword(Keyword::Limit) {
-            Some(self.limit()?)
+            Some(self.limit_count()?)
         } else {
             None
         };
