@@ -161,7 +161,7 @@ pub fn journalled(command: &Command) -> Option<&'static str> {
 /// Whatever ends the verb; the error knows its exit code.
 pub async fn run(context: Context, command: Command) -> Result<()> {
     match command {
-        Command::Up(arguments) => up::run(context, arguments).await,
+        Command::Up(arguments) => Box::pin(up::run(context, arguments)).await,
         Command::Build(arguments) => build::run(context, arguments).await,
         Command::Images(arguments) => images::run(context, arguments).await,
         Command::Down(arguments) => Box::pin(down::run(context, arguments)).await,

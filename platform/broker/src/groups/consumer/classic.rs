@@ -133,11 +133,19 @@ impl ConsumerGroup {
                 &new_member_id(&joining.client_id),
             );
         }
+        let owned = places_of(&subscription.owned, topics);
+        // Who joins for the first time owns nothing: this one was given up, and others may have what it owned.
+        if !is_new
+            && joining.instance_id.is_none()
+            && !owned.is_empty()
+            && !self.members.contains_key(&joining.member_id)
+        {
+            return refuse(ResponseError::UnknownMemberId, &joining.member_id);
+        }
         let member_id = match self.place_of(&joining) {
             Ok(member_id) => member_id,
             Err(code) => return refuse(code, &joining.member_id),
         };
-        let owned = places_of(&subscription.owned, topics);
         let said = said(&member_id, &joining, &subscription);
         let protocol = joining.protocols[0].0.clone();
         let is_known = self.members.contains_key(&member_id);

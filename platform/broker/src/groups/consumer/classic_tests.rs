@@ -94,6 +94,20 @@ fn a_member_of_the_classic_protocol_gives_up_before_others_get() {
     assert_eq!(scene.group.state(), "Stable");
 }
 
+/// Others may have what it believes to own.
+#[test]
+fn a_member_that_was_given_up_is_told_so_before_it_joins_with_what_it_owned() {
+    let mut scene = Scene::new();
+    let join = |scene: &mut Scene, joining| scene.group.join_classic(joining, &scene.topics, scene.now);
+    join(&mut scene, classic("one", &[])).unwrap();
+    scene.group.leave_classic(&name("one"), None).unwrap();
+    let refusal = join(&mut scene, classic("one", &[0, 1])).unwrap_err();
+    assert_eq!(refusal.code, ResponseError::UnknownMemberId);
+    assert!(scene.group.members().is_empty());
+    // As one that owns nothing it may come back.
+    join(&mut scene, classic("one", &[])).unwrap();
+}
+
 /// However alive it is.
 #[test]
 fn a_member_of_the_classic_protocol_that_does_not_join_again_is_removed() {
