@@ -242,7 +242,7 @@ async fn one_run(stand: &Stand, browser: &Browser, samples: &mut Samples) -> Res
     browser
         .until(
             "a row",
-            "return document.querySelectorAll('data-table tbody tr').length > 50",
+            "return document.querySelectorAll('data-table tbody tr').length > 20",
         )
         .await?;
     let found = browser
