@@ -27,12 +27,15 @@ const MANY: f64 = 4_000.0;
 
 impl Search<'_> {
     /// What comes, until the page has enough of it.
-    pub(super) async fn live(self, from: &[(i32, i64)]) -> Result<(), Refusal> {
+    pub(super) async fn live(mut self, from: &[(i32, i64)]) -> Result<(), Refusal> {
         let from: Vec<(String, i32, i64)> = from
             .iter()
             .map(|(partition, offset)| (self.topic.to_owned(), *partition, *offset))
             .collect();
-        let reader = self.cluster.live_reader()?;
+        let searched = std::mem::replace(&mut self.reader, self.cluster.live_reader()?);
+        // It would read on, and takes its time to end.
+        tokio::task::spawn_blocking(move || drop(searched));
+        let reader = &self.reader;
         reader.seek(&from)?;
         // Most are left out again: only what is sent is copied.
         let mut waiting: VecDeque<BorrowedMessage<'_>> = VecDeque::new();
