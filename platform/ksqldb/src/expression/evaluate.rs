@@ -13,6 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use super::cast::text_of;
+use super::compare::Comparison::{GreaterOrEqual, LessOrEqual};
 use super::compare::equal;
 use super::{Budget, EvaluationError, Expr};
 use crate::functions::json::json_of;
@@ -108,40 +109,19 @@ impl Expr {
 
     /// The value for a row.
     pub(super) fn evaluate<'a>(&'a self, row: &'a [Value], frame: Frame<'a>) -> Evaluated<'a> {
-        let boolean = |flag| Ok(Cow::Owned(Value::Boolean(flag)));
         match self {
             Self::Constant(value) => Ok(Cow::Borrowed(value)),
             Self::Column(place) => Ok(Cow::Borrowed(&row[*place])),
             Self::Variable(place) => Ok(Cow::Borrowed(&frame.parameters[*place])),
-            Self::Not(inner) => boolean(!inner.truth(row, frame)?),
-            Self::And(operands) => {
-                for operand in operands {
-                    if !operand.truth(row, frame)? {
-                        return boolean(false);
-                    }
-                }
-                boolean(true)
-            }
-            Self::Or(operands) => {
-                for operand in operands {
-                    if operand.truth(row, frame)? {
-                        return boolean(true);
-                    }
-                }
-                boolean(false)
-            }
-            Self::Compare(comparison, left, right) => {
-                let (left, right) = (left.evaluate(row, frame)?, right.evaluate(row, frame)?);
-                boolean(comparison.holds(&left, &right))
-            }
-            Self::SameAs(wanted, left, right) => {
-                let (left, right) = (left.evaluate(row, frame)?, right.evaluate(row, frame)?);
-                let same = match (left.is_null(), right.is_null()) {
-                    (false, false) => equal(&left, &right),
-                    (left, right) => left && right,
-                };
-                boolean(same == *wanted)
-            }
+            Self::Not(_)
+            | Self::And(_)
+            | Self::Or(_)
+            | Self::Compare(..)
+            | Self::SameAs(..)
+            | Self::Like(_)
+            | Self::In(..)
+            | Self::Between(..)
+            | Self::IsNull(_) => Ok(Cow::Owned(Value::Boolean(self.truth(row, frame)?))),
             Self::Negate(inner) => negate(&*inner.evaluate(row, frame)?).map(Cow::Owned),
             Self::Arithmetic(first, rest) => {
                 let mut value = first.evaluate(row, frame)?;
@@ -162,27 +142,6 @@ impl Expr {
                 }
                 Ok(Cow::Owned(value))
             }
-            Self::Like(like) => boolean(like.matches(row, frame)?),
-            Self::In(value, list) => {
-                let value = value.evaluate(row, frame)?;
-                if value.is_null() {
-                    return boolean(false);
-                }
-                for item in list {
-                    let item = item.evaluate(row, frame)?;
-                    if !item.is_null() && equal(&value, &item) {
-                        return boolean(true);
-                    }
-                }
-                boolean(false)
-            }
-            Self::Between(value, low, high) => {
-                use super::compare::Comparison::{GreaterOrEqual, LessOrEqual};
-                let value = value.evaluate(row, frame)?;
-                let (low, high) = (low.evaluate(row, frame)?, high.evaluate(row, frame)?);
-                boolean(GreaterOrEqual.holds(&value, &low) && LessOrEqual.holds(&value, &high))
-            }
-            Self::IsNull(inner) => boolean(inner.evaluate(row, frame)?.is_null()),
             Self::Case(branches, otherwise) => {
                 for (condition, result) in branches {
                     if condition.truth(row, frame)? {
@@ -245,10 +204,61 @@ impl Expr {
 
     /// The truth for a row; an error where it is `NULL`.
     fn truth(&self, row: &[Value], frame: Frame<'_>) -> Result<bool, EvaluationError> {
-        match self.evaluate(row, frame)?.as_ref() {
-            Value::Boolean(flag) => Ok(*flag),
-            _ => Err(EvaluationError::new("a Boolean is needed, but it is null")),
-        }
+        Ok(match self {
+            Self::Not(inner) => !inner.truth(row, frame)?,
+            Self::And(operands) => {
+                for operand in operands {
+                    if !operand.truth(row, frame)? {
+                        return Ok(false);
+                    }
+                }
+                true
+            }
+            Self::Or(operands) => {
+                for operand in operands {
+                    if operand.truth(row, frame)? {
+                        return Ok(true);
+                    }
+                }
+                false
+            }
+            Self::Compare(comparison, left, right) => {
+                let (left, right) = (left.evaluate(row, frame)?, right.evaluate(row, frame)?);
+                comparison.holds(&left, &right)
+            }
+            Self::SameAs(wanted, left, right) => {
+                let (left, right) = (left.evaluate(row, frame)?, right.evaluate(row, frame)?);
+                let same = match (left.is_null(), right.is_null()) {
+                    (false, false) => equal(&left, &right),
+                    (left, right) => left && right,
+                };
+                same == *wanted
+            }
+            Self::Like(like) => like.matches(row, frame)?,
+            Self::In(value, list) => {
+                let value = value.evaluate(row, frame)?;
+                if value.is_null() {
+                    return Ok(false);
+                }
+                for item in list {
+                    let item = item.evaluate(row, frame)?;
+                    if !item.is_null() && equal(&value, &item) {
+                        return Ok(true);
+                    }
+                }
+                false
+            }
+            Self::Between(value, low, high) => {
+                let value = value.evaluate(row, frame)?;
+                let (low, high) = (low.evaluate(row, frame)?, high.evaluate(row, frame)?);
+                GreaterOrEqual.holds(&value, &low) && LessOrEqual.holds(&value, &high)
+            }
+            Self::IsNull(inner) => inner.evaluate(row, frame)?.is_null(),
+            other => match other.evaluate(row, frame)?.as_ref() {
+                Value::Boolean(flag) => *flag,
+                _ => return Err(EvaluationError::new("a Boolean is needed, but it is null")),
+            },
+        })
     }
 
     /// Appends the text of a string, as Java does: `null` where there is none. A chain of `+` so builds one

@@ -152,7 +152,7 @@ fn read_demanded<F: Field>(
 fn check_value(reader: &mut Reader<'_>, sql_type: &SqlType) -> Result<(), SerdeError> {
     match sql_type {
         SqlType::String => reader.skip(),
-        SqlType::Map(_, value_type) => read_map(reader, value_type, Some(&[])).map(|_| ()),
+        SqlType::Map(_, value_type) => read_each(reader, value_type, &[], |_, _| {}),
         other => read_value(reader, other).map(|_| ()),
     }
 }
@@ -279,10 +279,8 @@ fn read_each(
     if *value_type != SqlType::String {
         return reader.object(member);
     }
-    let text = |key: &[u8], text: &[u8]| {
+    let text = |key: &[u8], text: &str| {
         if let Some(number) = place(key) {
-            // It is a part of a text.
-            let text = String::from_utf8_lossy(text);
             store.borrow_mut()(number, Value::string(text));
         }
     };

@@ -330,7 +330,7 @@ impl<'a> Reader<'a> {
     /// stand there as they are: `text` is told their names and values.
     pub(super) fn object_of_texts(
         &mut self,
-        mut text: impl FnMut(&'a [u8], &'a [u8]),
+        mut text: impl FnMut(&'a [u8], &'a str),
         mut member: impl FnMut(&mut Self, &str) -> Result<(), SerdeError>,
     ) -> Result<(), SerdeError> {
         self.expect(b'{', "an object")?;
@@ -341,7 +341,13 @@ impl<'a> Reader<'a> {
         }
         loop {
             match self.plain_member() {
-                Some((name, value)) => text(name, value),
+                Some((name, value)) => {
+                    text(name, value);
+                    if self.byte() == Some(b',') {
+                        self.at += 1;
+                        continue;
+                    }
+                }
                 None => {
                     self.skip_space();
                     let name = self.string()?;
@@ -362,7 +368,7 @@ impl<'a> Reader<'a> {
     /// Reads a name and a text that stand there as they are, with nothing but a colon in between. Of anything else it
     /// reads nothing.
     #[inline]
-    fn plain_member(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+    fn plain_member(&mut self) -> Option<(&'a [u8], &'a str)> {
         const BETWEEN: &[u8; 3] = b"\":\"";
         let bytes = self.text.as_bytes();
         if bytes.get(self.at) != Some(&b'"') {
@@ -379,7 +385,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         self.at = end + 1;
-        Some((bytes.get(name..end_of_name)?, bytes.get(value..end)?))
+        Some((bytes.get(name..end_of_name)?, self.text.get(value..end)?))
     }
 
     /// Reads an array: calls `element` at each element, which must read it.
