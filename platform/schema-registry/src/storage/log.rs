@@ -15,6 +15,7 @@ use rdkafka::producer::{BaseRecord, Producer};
 use rdkafka::util::Timeout;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{oneshot, watch};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::record::Record;
@@ -138,10 +139,9 @@ impl Log {
         options: &AdminOptions,
     ) -> Result<(), LogError> {
         let asking = Arc::clone(admin);
-        let metadata =
-            tokio::task::spawn_blocking(move || asking.inner().fetch_metadata(None, REQUEST_TIMEOUT))
-                .await
-                .map_err(|error| LogError::Away(error.to_string()))??;
+        let metadata = spawn_blocking(move || asking.inner().fetch_metadata(None, REQUEST_TIMEOUT))
+            .await
+            .map_err(|error| LogError::Away(error.to_string()))??;
         let found = metadata.topics().iter().find(|topic| topic.name() == self.topic);
         let Some(found) = found else {
             let brokers = i32::try_from(metadata.brokers().len()).unwrap_or(MOST_REPLICAS);
@@ -185,7 +185,7 @@ impl Log {
     /// The id of the cluster, where it answers.
     pub(crate) async fn cluster_id(&self) -> Option<String> {
         let producer = Arc::clone(&self.producer);
-        let asked = tokio::task::spawn_blocking(move || producer.client().fetch_cluster_id(REQUEST_TIMEOUT));
+        let asked = spawn_blocking(move || producer.client().fetch_cluster_id(REQUEST_TIMEOUT));
         asked.await.ok().flatten()
     }
 
@@ -229,18 +229,19 @@ impl Log {
     /// when it next looks through its topics, which it does once a second.
     /// Returns whether it is known.
     async fn learn_leader(&self, consumer: &Arc<StreamConsumer>, bootstrap: &Arc<Bootstrap>) -> bool {
-        let (consumer, topic, bootstrap) = (Arc::clone(consumer), self.topic.clone(), Arc::clone(bootstrap));
-        let (producer, for_writing) = (Arc::clone(&self.producer), Arc::clone(&self.bootstrap));
-        let asking = move || {
-            let written_to = for_writing.knows(producer.client(), &topic, REQUEST_TIMEOUT)?;
-            let read = bootstrap.knows(consumer.client(), &topic, REQUEST_TIMEOUT)?;
-            Ok::<_, KafkaError>(written_to && read)
-        };
-        let asked = tokio::task::spawn_blocking(asking).await;
-        asked.is_ok_and(|told| {
-            told.unwrap_or_else(|error| {
-                tracing::debug!("the leader of `{}` is not known yet: {error}", self.topic);
-                false
+        let producer = Arc::clone(&self.producer);
+        let (for_writing, topic) = (Arc::clone(&self.bootstrap), self.topic.clone());
+        let written_to = move || for_writing.knows(producer.client(), &topic, REQUEST_TIMEOUT);
+        let (consumer, bootstrap, topic) = (Arc::clone(consumer), Arc::clone(bootstrap), self.topic.clone());
+        let read = move || bootstrap.knows(consumer.client(), &topic, REQUEST_TIMEOUT);
+        // Each has to connect first: neither waits for the other.
+        let (written_to, read) = tokio::join!(spawn_blocking(written_to), spawn_blocking(read));
+        [written_to, read].into_iter().all(|asked| {
+            asked.is_ok_and(|told| {
+                told.unwrap_or_else(|error| {
+                    tracing::debug!("the leader of `{}` is not known yet: {error}", self.topic);
+                    false
+                })
             })
         })
     }
@@ -328,7 +329,7 @@ impl Log {
     /// Lets what was sent go out, for as long as that may take.
     pub(crate) async fn flush(&self, deadline: Duration) {
         let producer = Arc::clone(&self.producer);
-        let flushed = tokio::task::spawn_blocking(move || producer.flush(Timeout::After(deadline)));
+        let flushed = spawn_blocking(move || producer.flush(Timeout::After(deadline)));
         if let Ok(Err(error)) = flushed.await {
             tracing::warn!("records were not acknowledged: {error}");
         }
