@@ -92,6 +92,24 @@ fn the_whole_cycle_leaves_nothing() {
     stack.succeed(&["up"]);
     let (stdout, _) = stack.succeed(&["ksql", "SHOW STREAMS;"]);
     assert!(stdout.contains("PRECISE_PROC"), "{stdout}");
+
+    // Who is on the project's network and is not the project's is named, and left alone.
+    let (network, guest) = (
+        format!("{}_default", stack.project),
+        format!("{}-guest", stack.project),
+    );
+    let broker = docker(&["inspect", "--format", "{{.Image}}", &stack.container("broker")]).concat();
+    let run = ["run", "-d", "--rm", "--name", &guest, "--network", &network];
+    docker(&[&run[..], &["--entrypoint", "/bin/sleep", &broker, "1000"]].concat());
+    let down = stack.output(&["down"]);
+    let stderr = String::from_utf8_lossy(&down.stderr);
+    assert_eq!(down.status.code(), Some(13), "{stderr}");
+    let told = format!(
+        "error: network {network} is still used by {guest}\nhint: `docker network disconnect {network} {guest}` takes \
+         it off; then `osqdemo down` again"
+    );
+    assert!(stderr.contains(&told), "{stderr}");
+    docker(&["rm", "-f", &guest]);
     stack.succeed(&["down", "--volumes"]);
     assert_eq!(stack.labelled(), [const { Vec::<String>::new() }; 3]);
     assert_eq!(images_before.len(), 2);

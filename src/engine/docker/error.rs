@@ -106,6 +106,14 @@ pub enum DockerError {
         /// What it is.
         object: String,
     },
+    /// A network of the project cannot be removed: containers that are not the project's are on it.
+    #[error("network {network} is still used{}", by(containers))]
+    NetworkInUse {
+        /// The network.
+        network: String,
+        /// The containers, where the daemon knows of any.
+        containers: Vec<String>,
+    },
     /// The daemon took too long.
     #[error("failed to {action} {object}: the daemon did not answer within {}", duration(*limit))]
     TooSlow {
@@ -201,6 +209,14 @@ fn names_base_image(reason: &str) -> bool {
         .any(|token| token == BASE_IMAGE || token == BASE_IMAGE_IN_FULL)
 }
 
+/// Who uses something.
+fn by(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        names => format!(" by {}", names.join(", ")),
+    }
+}
+
 fn list(paths: &[PathBuf]) -> String {
     let paths: Vec<String> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
     paths.join(", ")
@@ -244,6 +260,17 @@ impl DockerError {
             self,
             Self::Api {
                 status: Some(409),
+                ..
+            }
+        )
+    }
+
+    /// Whether others use the object: docker says so with a status of its own.
+    pub(super) fn is_in_use(&self) -> bool {
+        matches!(
+            self,
+            Self::Api {
+                status: Some(403 | 409),
                 ..
             }
         )
@@ -301,7 +328,9 @@ impl Diagnose for DockerError {
             | Self::UnsupportedEndpoint { .. }
             | Self::Context { .. } => ExitCode::Preflight,
             Self::Build { .. } => ExitCode::Build,
-            Self::Api { .. } | Self::Foreign { .. } | Self::TooSlow { .. } => ExitCode::Start,
+            Self::Api { .. } | Self::Foreign { .. } | Self::NetworkInUse { .. } | Self::TooSlow { .. } => {
+                ExitCode::Start
+            }
             Self::NoContainer { .. } => ExitCode::Usage,
             Self::NotRunning { .. } | Self::Paused { .. } => ExitCode::NotRunning,
             Self::Terminal { .. } | Self::Pack { .. } | Self::NoSources => ExitCode::Internal,
@@ -352,6 +381,12 @@ impl Diagnose for DockerError {
             )],
             Self::Foreign { .. } => {
                 vec!["remove it, or give the project another name with `--project`".to_owned()]
+            }
+            Self::NetworkInUse { network, containers } => {
+                let name = containers.first().map_or("CONTAINER", String::as_str);
+                vec![format!(
+                    "`docker network disconnect {network} {name}` takes it off; then `osqdemo down` again"
+                )]
             }
             Self::Api { reason, .. } if Answer::read(reason).says("port is already allocated") => {
                 vec!["`--port SERVICE=0` picks a free port, and `osqdemo ps` shows it".to_owned()]

@@ -1,6 +1,7 @@
 //! The network of a project: made, taken away, left by a container and joined again.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bollard::models::{
     EndpointSettings, NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest,
@@ -11,6 +12,11 @@ use crate::engine::docker::connection::Connection;
 use crate::engine::docker::error::DockerError;
 use crate::engine::docker::labels::{self, Owner};
 use crate::stack::ServiceName;
+use crate::waiting::poll_within;
+
+/// How long a network may stay in use after the project's containers are gone, and how often it is tried to remove it.
+const LETTING_GO: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Makes the network.
 pub(super) async fn create(connection: &Connection, owner: &Owner) -> Result<(), DockerError> {
@@ -90,15 +96,68 @@ pub(super) async fn remove_all(connection: &Connection, owner: &Owner) -> Result
     let request = connection.docker.list_networks(Some(options));
     let networks = connection.answer("list", "the networks", request).await?;
     for network in networks {
-        let (id, name) = (network.id.unwrap_or_default(), network.name.unwrap_or_default());
-        let request = connection.docker.remove_network(&id);
-        match connection
-            .answer("remove", &format!("network {name}"), request)
-            .await
-        {
-            Err(error) if !error.is_not_found() => return Err(error),
-            _ => {}
-        }
+        remove(
+            connection,
+            &network.id.unwrap_or_default(),
+            &network.name.unwrap_or_default(),
+        )
+        .await?;
     }
     Ok(())
+}
+
+/// Removes a network. What the daemon forgot to take off it, when it removed a container in a hurry, is taken off.
+async fn remove(connection: &Connection, id: &str, name: &str) -> Result<(), DockerError> {
+    let object = format!("network {name}");
+    let mut others = Vec::new();
+    let removed = poll_within(LETTING_GO, AGAIN, async || {
+        let request = connection.docker.remove_network(id);
+        match connection.answer("remove", &object, request).await {
+            Err(error) if error.is_in_use() => match take_leavings_off(connection, id).await {
+                Ok(in_use_by) => {
+                    others = in_use_by;
+                    None
+                }
+                Err(error) => Some(Err(error)),
+            },
+            Err(error) if !error.is_not_found() => Some(Err(error)),
+            _ => Some(Ok(())),
+        }
+    });
+    let removed = removed.await;
+    removed.unwrap_or_else(|| {
+        Err(DockerError::NetworkInUse {
+            network: name.to_owned(),
+            containers: others,
+        })
+    })
+}
+
+/// Takes off a network what is there of containers that are gone. Returns the names of those that are not.
+async fn take_leavings_off(connection: &Connection, network: &str) -> Result<Vec<String>, DockerError> {
+    let object = format!("network {network}");
+    let request = connection.docker.inspect_network(network, None);
+    let inspected = match connection.answer("inspect", &object, request).await {
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        inspected => inspected?,
+    };
+    let mut alive = Vec::new();
+    for (container, endpoint) in inspected.containers.unwrap_or_default() {
+        let name = endpoint.name.unwrap_or_else(|| container.clone());
+        let request = connection.docker.inspect_container(&container, None);
+        match connection.answer("inspect", &name, request).await {
+            Ok(_) => alive.push(name),
+            Err(error) if error.is_not_found() => {
+                let request = NetworkDisconnectRequest {
+                    container: name.clone(),
+                    force: Some(true),
+                };
+                let request = connection.docker.disconnect_network(network, request);
+                // Where that does not help, the network cannot be removed, which is told.
+                let _ = connection.answer("disconnect", &name, request).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(alive)
 }
