@@ -109,28 +109,21 @@ pub(super) async fn remove_all(connection: &Connection, owner: &Owner) -> Result
 /// Removes a network. What the daemon forgot to take off it, when it removed a container in a hurry, is taken off.
 async fn remove(connection: &Connection, id: &str, name: &str) -> Result<(), DockerError> {
     let object = format!("network {name}");
-    let mut others = Vec::new();
     let removed = poll_within(LETTING_GO, AGAIN, async || {
         let request = connection.docker.remove_network(id);
         match connection.answer("remove", &object, request).await {
-            Err(error) if error.is_in_use() => match take_leavings_off(connection, id).await {
-                Ok(in_use_by) => {
-                    others = in_use_by;
-                    None
-                }
-                Err(error) => Some(Err(error)),
-            },
+            Err(error) if error.is_in_use() => take_leavings_off(connection, id).await.err().map(Err),
             Err(error) if !error.is_not_found() => Some(Err(error)),
             _ => Some(Ok(())),
         }
     });
-    let removed = removed.await;
-    removed.unwrap_or_else(|| {
-        Err(DockerError::NetworkInUse {
+    match removed.await {
+        Some(removed) => removed,
+        None => Err(DockerError::NetworkInUse {
             network: name.to_owned(),
-            containers: others,
-        })
-    })
+            containers: take_leavings_off(connection, id).await?,
+        }),
+    }
 }
 
 /// Takes off a network what is there of containers that are gone. Returns the names of those that are not.
