@@ -106,7 +106,8 @@ fn the_whole_cycle_leaves_nothing() {
     assert_eq!(down.status.code(), Some(13), "{stderr}");
     let told = format!(
         "error: network {network} is still used by {guest}\nhint: `docker network disconnect {network} {guest}` takes \
-         it off; then `osqdemo down` again"
+         it off; then `osqdemo -p {} down` again",
+        stack.project
     );
     assert!(stderr.contains(&told), "{stderr}");
     docker(&["rm", "-f", &guest]);
