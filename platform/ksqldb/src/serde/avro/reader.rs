@@ -129,11 +129,10 @@ impl RecordReader {
             Root::Bare { place, reader } => {
                 let value = self.value(reader, &mut cursor)?;
                 cursor.end().map_err(failed)?;
-                let is_there = !value.is_null();
                 if let Some(place) = place {
                     row[*place] = value;
                 }
-                return Ok(is_there);
+                return Ok(true);
             }
             Root::Nullable { null, fields } => {
                 if cursor.place("union", 2).map_err(failed)? == *null {
