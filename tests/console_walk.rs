@@ -107,7 +107,7 @@ fn the_article_is_walked_and_its_run_is_shown() {
     stack.succeed(&["up", "--statements", "demo"]);
     runtime.block_on(async {
         browser.click("Pipeline").await;
-        browser.sees("while a page shows it").await;
+        browser.sees("LIVE QUERIES").await;
     });
     let report = stack.succeed(&["--json", "scenario", "bigfile", "--size", "1M"]);
     let report: Value = serde_json::from_str(&report).expect("a report");

@@ -13,7 +13,7 @@ export function graph(nodes, edges, { columns, about, width: whole = 1240 }) {
   const byColumn = columns.map((_, column) => nodes.filter((node) => node.column === column));
   const used = byColumn.map((list, column) => ({ list, name: columns[column] })).filter(({ list }) => list.length);
   const step = whole / Math.max(used.length, 1);
-  const width = Math.min(step - 46, 220);
+  const width = Math.min(step - 38, 220);
   const tallest = Math.max(...used.map(({ list }) => list.length), 1);
   const height = TOP + tallest * (NODE_HEIGHT + GAP) + GAP;
   const place = new Map();
@@ -52,7 +52,7 @@ export function graph(nodes, edges, { columns, about, width: whole = 1240 }) {
     const box = h('g', { class: `node ${node.kind} ${node.state ?? ''}`, transform: `translate(${at.x} ${at.y})` },
       h('title', { text: node.about ?? node.title }),
       h('rect', { width, height: NODE_HEIGHT, rx: 6 }),
-      h('text', { x: 10, y: 17, text: cut(node.title, (width - 16) / (node.title === node.title.toUpperCase() ? 8.8 : 7.4)) }),
+      h('text', { x: 10, y: 17, text: cut(node.title, (width - 16) / (node.title === node.title.toUpperCase() ? 8.4 : 7.4)) }),
       h('text', { x: 10, y: 32, class: 'sub', text: cut(node.sub ?? '', (width - 16) / 6) }));
     return node.href ? h2a(node.href, `${node.kind} ${node.title}, ${node.sub ?? ''}`, box) : box;
   });

@@ -25,7 +25,7 @@ export function picture(overview, hosts) {
     const rateOf = (query) => hosts.rates[`${host.name}/${query.name}`] ?? 0;
     const total = host.queries.reduce((sum, query) => sum + rateOf(query), 0);
     const silent = Date.now() - host.last > 60000;
-    add({ id: `host:${host.name}`, kind: 'host', column: 0, title: host.name, state: silent ? 'behind' : '', sub: silent ? `silent for ${duration(Date.now() - host.last)}` : `${host.queries.length} osquery queries · ${rate(total, ' lines')}`, href: `#/host/${encodeURIComponent(host.name)}` });
+    add({ id: `host:${host.name}`, kind: 'host', column: 0, title: host.name, state: silent ? 'behind' : '', sub: silent ? `silent for ${duration(Date.now() - host.last)}` : `${host.queries.length} queries · ${rate(total, ' lines')}`, href: `#/host/${encodeURIComponent(host.name)}` });
     for (const query of host.queries) {
       const topic = topicNode(query.topic);
       const id = `${host.name} ${topic.id}`;
@@ -53,12 +53,13 @@ export function picture(overview, hosts) {
     if (known) return known;
     const from = (query.sources ?? []).map((name) => sourceNode(name, seen)).filter(Boolean);
     const isPush = query.type !== 'PERSISTENT';
+    const [first, ...joined] = from.map((one) => one.title);
     const isBehind = (query.lag?.milliseconds ?? 0) > 5000;
     const isStopped = query.state && query.state !== 'RUNNING';
     const node = add({
       id: `query:${query.id}`, kind: isPush ? 'push' : 'query', column: Math.max(1, ...from.map((one) => one.column)) + 1,
-      title: isPush ? (from.length > 1 ? 'join' : 'push query') : query.id.replace(/_\d+$/, ''),
-      sub: isStopped ? query.state.toLowerCase() : isPush ? 'while a page shows it' : lag(query.lag),
+      title: isPush ? first ?? 'push query' : query.id.replace(/_\d+$/, ''),
+      sub: isStopped ? query.state.toLowerCase() : isPush ? (joined.length ? `join ${joined.join(', ')}` : 'push query') : lag(query.lag),
       state: isStopped ? 'stopped' : isBehind ? 'behind' : '',
       href: `#/ksql?query=${encodeURIComponent(query.id)}`, about: query.sql,
     });

@@ -232,7 +232,7 @@ async fn everything_is_reached_by_keyboard_in_the_order_it_stands() {
         ("ksql", &["functions"]),
         ("hosts", &["host2"]),
         ("consumers", &["CSAS_PRECISE_PROC", "steady"]),
-        ("", &["silent for", "while a page shows it"]),
+        ("", &["silent for", "LIVE QUERIES"]),
     ] {
         browser.open(&world.url(&format!("/#/{view}"))).await;
         for text in texts {

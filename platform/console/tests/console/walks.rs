@@ -27,7 +27,7 @@ async fn the_pipeline_is_drawn_from_what_is_there_and_a_joined_row_appears() {
     browser
         .sees("rows of the precise join that come from now on")
         .await;
-    browser.sees("while a page shows it").await;
+    browser.sees("LIVE QUERIES").await;
     // The file of a new process: its row comes by itself.
     let head = json!({"pid": "77", "name": "head", "path": "/usr/bin/head"});
     world

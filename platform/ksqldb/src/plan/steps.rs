@@ -88,10 +88,8 @@ impl Steps {
         });
         steps.extend(filter.clone().map(Step::Filter));
 
-        let order: Vec<usize> = match sink {
-            Some(sink) => sink.order.clone(),
-            None => (0..self.items.len()).collect(),
-        };
+        let all = || (0..self.items.len()).collect();
+        let order: Vec<usize> = sink.map_or_else(all, |sink| sink.order.clone());
         let aggregation = self.aggregation.take();
         let mut having = None;
         let mut groups = None;
