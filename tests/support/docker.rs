@@ -92,9 +92,6 @@ pub(crate) fn make_real_images(stack: &str) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-    let left = ["dangling=true", "label=io.osqdemo.stand-in"].map(|filter| format!("--filter={filter}"));
-    let left = docker(&["images", "-q", &left[0], &left[1]]);
-    assert_eq!(left, Vec::<String>::new(), "what the new images replace is gone");
 }
 
 /// The tag of the images of these tests: other builds of osqdemo that share the daemon have their own.
