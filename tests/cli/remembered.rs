@@ -11,7 +11,10 @@ fn said_of_memory(world: &World, what: &str) -> String {
     let failed = world.run_with(("OSQDEMO_FAKE", what), &up);
     assert!(!failed.starts_with("exit code: 0\n"), "{failed}");
     world.run(&["down"]);
-    let hints = failed.lines().filter(|line| line.contains("remembered"));
+    // A port may be taken by another project's test meanwhile, which is told as well.
+    let hints = failed
+        .lines()
+        .filter(|line| line.starts_with("hint: ") && line.contains("remembered"));
     hints.map(str::to_owned).collect::<Vec<_>>().join("\n")
 }
 

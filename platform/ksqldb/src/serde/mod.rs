@@ -61,7 +61,7 @@ pub enum Format {
 impl Format {
     /// Whether what it reads can be [`Demand::Each`] of a map's entries.
     pub(crate) fn reads_each(self) -> bool {
-        matches!(self, Self::Json | Self::JsonSr)
+        matches!(self, Self::Json | Self::JsonSr | Self::Avro)
     }
 
     /// Whether a single value may stand by itself or in a record, as a source chooses.

@@ -131,6 +131,14 @@ pub(super) fn time_of_day(ms: i64) -> Result<i32, SerdeError> {
     }
 }
 
+/// A float as Java prints it: the digits that tell it from others of its kind.
+pub(crate) fn float_text(number: f32) -> String {
+    number
+        .to_string()
+        .parse()
+        .map_or_else(|_| number.to_string(), double_text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -278,3 +278,32 @@ impl Learned {
         }
     }
 }
+
+/// For each written name the column that it belongs to: the one of exactly that name, else of its upper-cased name.
+/// Of several that belong to one column, the exact one does.
+pub(super) fn owners<'a>(written: impl Iterator<Item = &'a str>, columns: &[&str]) -> Vec<Option<usize>> {
+    let exact = |name: &str| columns.iter().position(|column| *column == name);
+    let written: Vec<&str> = written.collect();
+    let taken: Vec<usize> = written.iter().filter_map(|name| exact(name)).collect();
+    written
+        .iter()
+        .map(|name| {
+            exact(name).or_else(|| exact(&name.to_uppercase()).filter(|column| !taken.contains(column)))
+        })
+        .collect()
+}
+
+/// A type's name in Connect's messages.
+pub(super) fn connect_name(sql_type: &SqlType) -> &'static str {
+    match sql_type {
+        SqlType::Boolean => "boolean",
+        SqlType::Integer | SqlType::Date | SqlType::Time => "int32",
+        SqlType::Bigint | SqlType::Timestamp => "int64",
+        SqlType::Double => "float64",
+        SqlType::String => "string",
+        SqlType::Bytes | SqlType::Decimal { .. } => "bytes",
+        SqlType::Array(_) => "array",
+        SqlType::Map(..) => "map",
+        SqlType::Struct(_) => "struct",
+    }
+}

@@ -13,7 +13,7 @@ mod writer;
 
 pub(super) use declaration::{declare, supports};
 pub(super) use inference::infer;
-pub(super) use reader::{RecordReader, connect_name, float_text, owners};
+pub(super) use reader::RecordReader;
 pub(super) use shape::{CONNECT, DEFAULT_PRECISION};
 pub(super) use text::text;
 pub(super) use writer::RecordWriter;

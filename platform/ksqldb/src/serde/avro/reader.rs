@@ -11,9 +11,8 @@ use bigdecimal::BigDecimal;
 use bigdecimal::num_bigint::BigInt;
 use osqdemo_avro::{Cursor, DecodeError, NodeId, Schema};
 
-use super::super::number::{double_text, fit_exactly};
+use super::super::number::{double_text, fit_exactly, float_text};
 use super::super::{DecoderColumn, SerdeError};
-use crate::types::SqlType;
 use crate::value::Value;
 use compiler::Compiler;
 
@@ -27,15 +26,29 @@ pub(in super::super) struct RecordReader {
 #[derive(Debug)]
 enum Root {
     /// Each field of the record.
-    Fields(Vec<Field>),
+    Fields(Vec<Column>),
     /// The record may be null; `null` is the place of that.
-    Nullable { null: u32, fields: Vec<Field> },
+    Nullable { null: u32, fields: Vec<Column> },
     /// The only column, by itself.
-    Bare { place: Option<usize>, reader: Reader },
+    Bare(Column),
     /// None of its records can be read.
     Unreadable(String),
 }
 
+/// What becomes of a field of the record.
+#[derive(Debug)]
+enum Column {
+    /// It has one place at most.
+    Whole(Field),
+    /// Of a map these entries have each a place, one after the other from `place` on.
+    Each {
+        place: usize,
+        keys: Vec<Arc<str>>,
+        reader: Reader,
+    },
+}
+
+/// A field of a record or of a struct.
 #[derive(Debug)]
 enum Field {
     Skip(NodeId),
@@ -112,10 +125,7 @@ impl RecordReader {
     pub(in super::super) fn new(schema: Arc<Schema>, columns: &[DecoderColumn], is_bare: bool) -> Self {
         let compiler = Compiler { schema: &schema };
         let root = match columns {
-            [column] if is_bare => Root::Bare {
-                place: column.target.as_ref().map(|(place, _)| *place),
-                reader: compiler.column(schema.root(), column),
-            },
+            [column] if is_bare => Root::Bare(compiler.column(schema.root(), column)),
             columns => compiler.root(columns),
         };
         Self { schema, root }
@@ -126,13 +136,9 @@ impl RecordReader {
         let mut cursor = Cursor::new(bytes);
         let fields = match &self.root {
             Root::Unreadable(reason) => return Err(SerdeError::new(reason.clone())),
-            Root::Bare { place, reader } => {
-                let value = self.value(reader, &mut cursor)?;
+            Root::Bare(column) => {
+                let is_there = self.column(column, &mut cursor, row)?;
                 cursor.end().map_err(failed)?;
-                let is_there = !value.is_null();
-                if let Some(place) = place {
-                    row[*place] = value;
-                }
                 return Ok(is_there);
             }
             Root::Nullable { null, fields } => {
@@ -145,32 +151,89 @@ impl RecordReader {
             Root::Fields(fields) => fields,
         };
         for field in fields {
-            if let Some((place, value)) = self.field(field, &mut cursor)? {
-                row[place] = value;
-            }
+            self.column(field, &mut cursor, row)?;
         }
         cursor.end().map_err(failed)?;
         Ok(true)
     }
 
-    fn field(&self, field: &Field, cursor: &mut Cursor<'_>) -> Result<Option<(usize, Value)>, SerdeError> {
+    /// Reads a column; `false` where it is null.
+    fn column(
+        &self,
+        column: &Column,
+        cursor: &mut Cursor<'_>,
+        row: &mut [Value],
+    ) -> Result<bool, SerdeError> {
+        let is_there = match column {
+            Column::Whole(field) => self.field(field, cursor, row),
+            Column::Each { place, keys, reader } => {
+                self.each(reader, keys, &mut row[*place..][..keys.len()], cursor)
+            }
+        };
+        is_there.map_err(|error| match error {
+            ReadError::Bytes(error) => failed(error),
+            ReadError::Value(error) => error,
+        })
+    }
+
+    /// Reads a field into its place; `false` where it is null.
+    fn field(&self, field: &Field, cursor: &mut Cursor<'_>, row: &mut [Value]) -> Result<bool, ReadError> {
         match field {
             Field::Skip(id) => {
-                cursor.skip(&self.schema, *id).map_err(failed)?;
-                Ok(None)
+                cursor.skip(&self.schema, *id)?;
+                Ok(true)
             }
             Field::Read { place, reader } => {
-                let value = self.value(reader, cursor)?;
-                Ok(place.map(|place| (place, value)))
+                let value = self.read_value(reader, cursor)?;
+                let is_there = !value.is_null();
+                if let Some(place) = place {
+                    row[*place] = value;
+                }
+                Ok(is_there)
             }
         }
     }
 
-    fn value(&self, reader: &Reader, cursor: &mut Cursor<'_>) -> Result<Value, SerdeError> {
-        self.read_value(reader, cursor).map_err(|error| match error {
-            ReadError::Bytes(error) => failed(error),
-            ReadError::Value(error) => error,
-        })
+    /// Reads the entries of a map with these keys into their places; `false` where the map is null.
+    fn each(
+        &self,
+        reader: &Reader,
+        keys: &[Arc<str>],
+        places: &mut [Value],
+        cursor: &mut Cursor<'_>,
+    ) -> Result<bool, ReadError> {
+        match reader {
+            Reader::Union(branches) => {
+                cursor.count_value()?;
+                let branch = cursor.place("union", branches.len())?;
+                // The place is one of the branches.
+                self.each(&branches[branch as usize], keys, places, cursor)
+            }
+            Reader::Map { values, node, .. } => {
+                cursor.count_value()?;
+                while let Some(block) = cursor.block()? {
+                    for _ in 0..block.count {
+                        let key = cursor.bytes("string")?;
+                        match keys.iter().position(|wanted| wanted.as_bytes() == key) {
+                            Some(number) => places[number] = self.read_value(values, cursor)?,
+                            None => cursor.skip(&self.schema, *node)?,
+                        }
+                    }
+                }
+                Ok(true)
+            }
+            other => {
+                let value = self.read_value(other, cursor)?;
+                if let Value::Map(entries) = &value {
+                    for (key, value) in entries.iter() {
+                        if let Some(number) = keys.iter().position(|wanted| wanted == key) {
+                            places[number] = value.clone();
+                        }
+                    }
+                }
+                Ok(!value.is_null())
+            }
+        }
     }
 
     fn read_value(&self, reader: &Reader, cursor: &mut Cursor<'_>) -> Result<Value, ReadError> {
@@ -251,9 +314,7 @@ impl RecordReader {
             Reader::Struct { width, fields } => {
                 let mut values = vec![Value::Null; *width];
                 for field in fields {
-                    if let Some((place, value)) = self.field(field, cursor)? {
-                        values[place] = value;
-                    }
+                    self.field(field, cursor, &mut values)?;
                 }
                 Value::Struct(values.into())
             }
@@ -305,51 +366,11 @@ impl RecordReader {
     }
 }
 
-/// For each written name the column that it belongs to: the one of exactly that name, else of its upper-cased name.
-/// Of several that belong to one column, the exact one does.
-pub(in super::super) fn owners<'a>(
-    written: impl Iterator<Item = &'a str>,
-    columns: &[&str],
-) -> Vec<Option<usize>> {
-    let exact = |name: &str| columns.iter().position(|column| *column == name);
-    let written: Vec<&str> = written.collect();
-    let taken: Vec<usize> = written.iter().filter_map(|name| exact(name)).collect();
-    written
-        .iter()
-        .map(|name| {
-            exact(name).or_else(|| exact(&name.to_uppercase()).filter(|column| !taken.contains(column)))
-        })
-        .collect()
-}
-
-/// A type's name in Connect's messages.
-pub(in super::super) fn connect_name(sql_type: &SqlType) -> &'static str {
-    match sql_type {
-        SqlType::Boolean => "boolean",
-        SqlType::Integer | SqlType::Date | SqlType::Time => "int32",
-        SqlType::Bigint | SqlType::Timestamp => "int64",
-        SqlType::Double => "float64",
-        SqlType::String => "string",
-        SqlType::Bytes | SqlType::Decimal { .. } => "bytes",
-        SqlType::Array(_) => "array",
-        SqlType::Map(..) => "map",
-        SqlType::Struct(_) => "struct",
-    }
-}
-
 fn bytes<'a>(fixed: Option<usize>, cursor: &mut Cursor<'a>) -> Result<&'a [u8], DecodeError> {
     match fixed {
         Some(size) => cursor.take(size, "fixed"),
         None => cursor.bytes("bytes"),
     }
-}
-
-/// A float as Java prints it: the digits that tell it from others of its kind.
-pub(in super::super) fn float_text(number: f32) -> String {
-    number
-        .to_string()
-        .parse()
-        .map_or_else(|_| number.to_string(), double_text)
 }
 
 enum ReadError {

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use osqdemo_avro::Schema;
+use osqdemo_avro::write::{Blocks, write_branch, write_string};
 use proptest::prelude::*;
 
 use super::super::registered::{InferredType, Names};
 use super::super::tests::{any_type, columns_of, named, rows, wanted};
+use super::super::{DecoderColumn, Demand};
 use super::{RecordReader, RecordWriter, declare, infer};
 use crate::types::{SqlType, StructField};
 use crate::value::Value;
@@ -60,6 +62,61 @@ proptest! {
             let _ = reader.read(&bytes[..length], &mut back);
         }
         let _ = reader.read(&noise, &mut back);
+    }
+}
+
+const MAP: &str = r#"{"type":"map","values":["null","string"]}"#;
+const ENTRIES: &str = r#"{"type":"array","items":{"type":"record","name":"E","fields":[{"name":"key","type":"string"},{"name":"value","type":["null","string"]}],"connect.internal.type":"MapEntry"}}"#;
+
+proptest! {
+    /// However a map is written, its entries are the same in places of their own.
+    #[test]
+    fn entries_with_a_place_each_are_those_of_the_map(
+        entries in proptest::option::of(proptest::collection::vec(
+            (prop::sample::select(&["a", "b", "other"][..]), proptest::option::of("[xy]{0,3}")), 0..6)),
+        written in prop::sample::select(&[MAP, ENTRIES][..]),
+        bare: bool,
+    ) {
+        let map = format!(r#"["null",{written}]"#);
+        let schema = match bare {
+            true => map,
+            false => format!(r#"{{"type":"record","name":"R","fields":[{{"name":"M","type":{map}}}]}}"#),
+        };
+        let schema = Arc::new(Schema::parse(&schema).unwrap());
+        let mut bytes = Vec::new();
+        write_branch(entries.is_some().into(), &mut bytes);
+        if let Some(entries) = &entries {
+            let mut blocks = Blocks::default();
+            for (key, value) in entries {
+                blocks.item(&mut bytes);
+                write_string(key, &mut bytes);
+                write_branch(value.is_some().into(), &mut bytes);
+                value.iter().for_each(|value| write_string(value, &mut bytes));
+            }
+            blocks.end(&mut bytes);
+        }
+        let keys: [Arc<str>; 2] = ["a".into(), "b".into()];
+        let read = |demand: Demand| {
+            let mut row = vec![Value::Null; demand.places()];
+            let column = DecoderColumn {
+                name: "M".to_owned(),
+                sql_type: SqlType::Map(Box::new(SqlType::String), Box::new(SqlType::String)),
+                target: Some((0, demand)),
+            };
+            let is_there = RecordReader::new(Arc::clone(&schema), &[column], bare).read(&bytes, &mut row);
+            (is_there.unwrap(), row)
+        };
+        let (is_there, whole) = read(Demand::Whole);
+        prop_assert_eq!(is_there, !bare || entries.is_some());
+        let entry = |key: &Arc<str>| match &whole[0] {
+            Value::Map(entries) => {
+                let found = entries.iter().find(|(other, _)| other == key);
+                found.map(|(_, value)| value.clone()).unwrap_or_default()
+            }
+            _ => Value::Null,
+        };
+        let expected = keys.iter().map(entry).collect();
+        prop_assert_eq!(read(Demand::Each(keys.to_vec())), (is_there, expected));
     }
 }
 

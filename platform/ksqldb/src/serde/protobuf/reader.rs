@@ -16,7 +16,7 @@ use osqdemo_protobuf::{
 };
 use osqdemo_registry_client::wire::split_message_indexes;
 
-use super::super::avro::float_text;
+use super::super::number::float_text;
 use super::super::number::{double_text, fit_exactly};
 use super::super::{DecoderColumn, SerdeError};
 use super::text::symbol;

@@ -54,7 +54,7 @@ fn print_field(name: &str, kind: &Kind, value: &Value, words: &mut Vec<String>) 
         Value::I64(number) => number.to_string(),
         Value::U32(number) => number.to_string(),
         Value::U64(number) => number.to_string(),
-        Value::F32(number) => super::super::avro::float_text(*number),
+        Value::F32(number) => super::super::number::float_text(*number),
         Value::F64(number) => double_text(*number),
         Value::String(text) => quoted(text.as_bytes()),
         Value::Bytes(bytes) => quoted(bytes),

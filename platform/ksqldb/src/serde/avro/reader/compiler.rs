@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use osqdemo_avro::{NodeId, Schema};
 
+use super::super::super::registered::{connect_name, owners};
 use super::super::super::{DecoderColumn, Demand};
 use super::super::shape::{Shape, branch_name};
-use super::{Field, Printed, Reader, Root, connect_name, owners};
+use super::{Column, Field, Printed, Reader, Root};
 use crate::types::{SqlType, StructField};
 
 /// What reads one value of a schema.
@@ -32,7 +33,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn record(&self, id: NodeId, columns: &[DecoderColumn]) -> Vec<Field> {
+    fn record(&self, id: NodeId, columns: &[DecoderColumn]) -> Vec<Column> {
         let Shape::Record(record) = Shape::of(self.schema, id) else {
             return Vec::new();
         };
@@ -41,29 +42,30 @@ impl Compiler<'_> {
         let fields = record.fields.iter().zip(places);
         fields
             .map(|(field, column)| match column {
-                None => Field::Skip(field.schema),
-                Some(column) => {
-                    let column = &columns[column];
-                    let reader = self.column(field.schema, column);
-                    match (&column.target, reader.can_mismatch()) {
-                        (None, false) => Field::Skip(field.schema),
-                        (target, _) => Field::Read {
-                            place: target.as_ref().map(|(place, _)| *place),
-                            reader,
-                        },
+                None => Column::Whole(Field::Skip(field.schema)),
+                Some(column) => match self.column(field.schema, &columns[column]) {
+                    Column::Whole(Field::Read { place: None, reader }) if !reader.can_mismatch() => {
+                        Column::Whole(Field::Skip(field.schema))
                     }
-                }
+                    column => column,
+                },
             })
             .collect()
     }
 
-    pub(super) fn column(&self, id: NodeId, column: &DecoderColumn) -> Reader {
+    pub(super) fn column(&self, id: NodeId, column: &DecoderColumn) -> Column {
         let path = format!("->{}", column.name);
         let mut reader = self.reader(id, &column.sql_type, &path);
+        if let Some((place, Demand::Each(keys))) = &column.target {
+            reader.want(keys);
+            let (place, keys) = (*place, keys.clone());
+            return Column::Each { place, keys, reader };
+        }
         if let Some((_, Demand::Entries(keys))) = &column.target {
             reader.want(keys);
         }
-        reader
+        let place = column.target.as_ref().map(|(place, _)| *place);
+        Column::Whole(Field::Read { place, reader })
     }
 
     fn reader(&self, id: NodeId, sql_type: &SqlType, path: &str) -> Reader {

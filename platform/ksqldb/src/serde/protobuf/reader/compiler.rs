@@ -2,7 +2,7 @@
 
 use osqdemo_protobuf::{Cardinality, FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor};
 
-use super::super::super::avro::{connect_name, owners};
+use super::super::super::registered::{connect_name, owners};
 use super::super::inference::{choices, is_choice};
 use super::super::{Nulls, Shape};
 use super::{Member, Reader};
