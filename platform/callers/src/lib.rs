@@ -1,9 +1,13 @@
 //! Who may use an HTTP service of the platform: clients that call it by a name of its own, and no page of a foreign
-//! origin. One rule for all services.
+//! origin. One rule for all services. Beside it, how much of its callers a service takes at a time: their [`connections`]
+//! and the [`bodies`] of their requests.
 //!
 //! A browser sends a page's requests wherever the page asks, and says where the page came from in `Origin` and
 //! `Sec-Fetch-Site`. A page whose own name suddenly resolves to this machine (DNS rebinding) shows in `Host`.
 //! Content types say nothing: `curl -d` sends what a form sends.
+
+pub mod bodies;
+pub mod connections;
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use osqdemo_callers::Callers;
+use osqdemo_callers::bodies::{Bodies, BodyError};
 
 use crate::api::Refusal;
 use crate::server::App;
@@ -58,4 +59,18 @@ pub(crate) async fn check(State(app): State<App>, request: Request<Body>, next: 
         .into_response();
     }
     next.run(request).await
+}
+
+/// Reads the body: in time, only so much of it, and as far as there is room for it.
+pub(crate) async fn take_in(State(bodies): State<Bodies>, request: Request<Body>, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    match bodies.take(body).await {
+        Ok(taken) => {
+            let response = next.run(Request::from_parts(head, Body::from(taken.bytes))).await;
+            drop(taken.room);
+            response
+        }
+        Err(error @ BodyError::NoRoom { .. }) => Refusal::busy(error.to_string()).into_response(),
+        Err(error) => Refusal::wrong(error.to_string()).into_response(),
+    }
 }

@@ -2,16 +2,17 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
-use osqdemo_callers::Callers;
+use osqdemo_callers::bodies::Bodies;
+use osqdemo_callers::{Callers, connections};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::api;
 use crate::config::Config;
@@ -26,6 +27,12 @@ use crate::registry::Registry;
 const SERVICE_NAME: &str = "console";
 /// The largest body of a request: a statement, or a record to produce.
 const BODY_LIMIT: usize = 2 * 1024 * 1024;
+/// The bodies of all requests that are not answered yet, in bytes.
+const BODIES_ROOM: usize = 32 * 1024 * 1024;
+/// How long the head of a request, and then its body, may take to be sent.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+/// How long connections may take to end.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Why the console cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -45,14 +52,6 @@ pub enum Error {
         what: &'static str,
         /// Why.
         reason: String,
-    },
-    /// The socket failed.
-    #[error("cannot serve on {address}: {source}")]
-    Serve {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
     },
 }
 
@@ -86,7 +85,7 @@ impl Server {
     /// Serves until the token is cancelled.
     ///
     /// # Errors
-    /// [`Error::Serve`] when the socket fails.
+    /// None, so far: what fails is one connection.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let Self {
             listener,
@@ -94,24 +93,20 @@ impl Server {
             shared,
         } = self;
         tracing::info!(%address, "the console listens");
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!("a connection delays small writes: {error}");
-            }
-        });
-        let stopping = shared.stopping.clone();
-        let ending = async move {
-            shutdown.cancelled().await;
-            // Event streams have no end of their own: they end first, then their connections can.
-            stopping.cancel();
-        };
-        let served = axum::serve(listener, router(Arc::clone(&shared)))
-            .with_graceful_shutdown(ending)
-            .await;
+        let close = CancellationToken::new();
+        let router = router(Arc::clone(&shared));
+        let serving = connections::serve(listener, router, REQUEST_DEADLINE, close.clone());
+        let mut serving = AbortOnDropHandle::new(tokio::spawn(serving));
+        shutdown.cancelled().await;
+        // Event streams have no end of their own: they end first, then their connections can.
         shared.stopping.cancel();
+        close.cancel();
+        // Whoever has not taken its answer by then has none.
+        let _ = timeout(CLOSE_DEADLINE, &mut serving).await;
+        drop(serving);
         shared.tasks.close();
         shared.tasks.wait().await;
-        served.map_err(|source| Error::Serve { address, source })
+        Ok(())
     }
 }
 
@@ -176,6 +171,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
 }
 
 fn router(shared: App) -> Router {
+    let bodies = Bodies::new(BODY_LIMIT, BODIES_ROOM, REQUEST_DEADLINE);
     Router::new()
         .route("/api/health", get(api::health))
         .route("/api/live", get(live::open))
@@ -199,7 +195,7 @@ fn router(shared: App) -> Router {
         .route("/api/schemas/{subject}", get(api::schemas::versions))
         .route("/api/schemas/{subject}/{version}", get(api::schemas::version))
         .fallback(get(page::serve))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn_with_state(bodies, guard::take_in))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard::check))
         .with_state(shared)
 }

@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
-use osqdemo_callers::Callers;
+use osqdemo_callers::{Callers, connections};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -20,6 +19,8 @@ use crate::storage::{Log, LogError};
 
 /// What the registry is called where containers call each other.
 const SERVICE_NAME: &str = "schema-registry";
+/// How long the head of a request, and then its body, may take to be sent.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 /// How long to wait before Kafka is asked again.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 /// How long changes that are under way, and connections, may take to end.
@@ -50,14 +51,6 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// The socket failed.
-    #[error("cannot serve on {address}: {source}")]
-    Serve {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
 }
 
 /// A registry that has its address and does not serve yet.
@@ -76,7 +69,7 @@ impl Server {
     /// Serves until the token is cancelled. Until the topic was read to its end, every request is told to wait.
     ///
     /// # Errors
-    /// When the topic is none that a registry can use, or the socket fails.
+    /// When the topic is none that a registry can use.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let Self {
             listener,
@@ -102,15 +95,14 @@ impl Server {
             &config.allowed_origins,
         );
         tracing::info!(%address, "the Schema Registry listens");
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!("a connection delays small writes: {error}");
-            }
-        });
         let closing = CancellationToken::new();
-        let router = rest::router(rest::App { registry, callers });
-        let serving = axum::serve(listener, router).with_graceful_shutdown(closing.clone().cancelled_owned());
-        let mut serving = AbortOnDropHandle::new(tokio::spawn(serving.into_future()));
+        let router = rest::router(rest::App {
+            registry,
+            callers,
+            bodies: rest::bodies(REQUEST_DEADLINE),
+        });
+        let serving = connections::serve(listener, router, REQUEST_DEADLINE, closing.clone());
+        let mut serving = AbortOnDropHandle::new(tokio::spawn(serving));
         let running = async {
             open(&log, &readiness).await?;
             tokio::select! {
@@ -131,9 +123,8 @@ impl Server {
             _ = &mut running, if ended.is_ok() => {}
         }
         log.flush(CLOSE_DEADLINE).await;
-        if let Ok(Ok(served)) = timeout(CLOSE_DEADLINE, &mut serving).await {
-            served.map_err(|source| Error::Serve { address, source })?;
-        }
+        // Whoever has not taken its answer by then has none.
+        let _ = timeout(CLOSE_DEADLINE, &mut serving).await;
         ended
     }
 }

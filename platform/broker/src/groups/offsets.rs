@@ -21,7 +21,7 @@ use super::snapshot::GroupSnapshot;
 use super::transaction::{Change, Transaction};
 use crate::error::Error;
 use crate::storage::disk::SharedDisk;
-use crate::storage::journal::{Journal, Rewrite, Sync};
+use crate::storage::journal::{CUT_SUFFIX, Journal, Rewrite, Sync};
 
 const FILE: &str = "offsets.journal";
 /// A journal smaller than this is not worth rewriting.
@@ -84,7 +84,16 @@ impl OffsetStore {
             path: path.clone(),
             source,
         })?;
-        if replay.cut_bytes > 0 {
+        if replay.cut_entries > 0 {
+            let kept = path.with_extension(CUT_SUFFIX);
+            tracing::error!(
+                path = %path.display(),
+                kept = %kept.display(),
+                cut_bytes = replay.cut_bytes,
+                entries = replay.cut_entries,
+                "the journal is damaged: what groups and transactions did since is not known any more; its end is kept beside"
+            );
+        } else if replay.cut_bytes > 0 {
             tracing::warn!(path = %path.display(), cut_bytes = replay.cut_bytes, "cut a half-written entry");
         }
         let mut store = Self {

@@ -13,6 +13,8 @@ use super::disk::{Mode, SharedDisk, SharedFile, remove_if_present};
 
 const ENTRY_PREFIX: usize = 8;
 const NEW_SUFFIX: &str = "new";
+/// What is cut though whole entries lie behind it.
+pub(crate) const CUT_SUFFIX: &str = "cut";
 
 /// An open journal.
 #[derive(Debug)]
@@ -73,8 +75,10 @@ impl Sync {
 pub(crate) struct Replay {
     /// Its entries, oldest first.
     pub(crate) entries: Vec<Vec<u8>>,
-    /// Bytes of a half-written last entry that were cut.
+    /// Bytes that were cut: of a half-written last entry, or from a damaged one on.
     pub(crate) cut_bytes: u64,
+    /// Whole entries among them, which no write that was broken off explains: then the bytes are kept in a file beside.
+    pub(crate) cut_entries: usize,
 }
 
 impl Journal {
@@ -87,6 +91,12 @@ impl Journal {
         let bytes = file.read_at(0, len)?;
         let (entries, size) = decode(&bytes);
         let cut_bytes = (bytes.len() - size) as u64;
+        let cut_entries = whole_behind(&bytes[size..]);
+        if cut_entries > 0 {
+            let aside = disk.open(&path.with_extension(CUT_SUFFIX), Mode::Fresh)?;
+            aside.write_at(0, &bytes[size..], &[])?;
+            aside.sync()?;
+        }
         if cut_bytes > 0 {
             file.set_size(size as u64)?;
             // For good: what is cut must not come back behind what is written next.
@@ -104,7 +114,12 @@ impl Journal {
             name_unsynced: true,
             failed: false,
         };
-        Ok((journal, Replay { entries, cut_bytes }))
+        let replay = Replay {
+            entries,
+            cut_bytes,
+            cut_entries,
+        };
+        Ok((journal, replay))
     }
 
     /// Bytes in the file.
@@ -219,6 +234,15 @@ fn decode(bytes: &[u8]) -> (Vec<Vec<u8>>, usize) {
     (entries, bytes.len() - rest.len())
 }
 
+/// The whole entries behind the broken one that `bytes` begin with, where that one says truly how long it is.
+fn whole_behind(bytes: &[u8]) -> usize {
+    let Some((mut prefix, rest)) = bytes.split_at_checked(ENTRY_PREFIX) else {
+        return 0;
+    };
+    let len = prefix.get_u32() as usize;
+    rest.get(len..).map_or(0, |behind| decode(behind).0.len())
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -250,6 +274,29 @@ mod tests {
         let (_, replay) = open(&path);
         let expected = [b"three".to_vec(), b"meanwhile".to_vec(), b"four".to_vec()];
         assert_eq!(replay.entries, expected);
+    }
+
+    #[test]
+    fn what_is_cut_from_damage_on_is_kept_beside_and_a_broken_write_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("offsets.journal");
+        let aside = folder.path().join("offsets.cut");
+        let (mut journal, _) = open(&path);
+        for entry in [b"one", b"two", b"six"] {
+            journal.append(entry).unwrap();
+        }
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        let (_, replay) = open(&path);
+        assert_eq!((replay.entries.len(), replay.cut_entries), (2, 0));
+        assert!(!aside.exists());
+        let mut damaged = whole.clone();
+        damaged[ENTRY_PREFIX] ^= 1;
+        std::fs::write(&path, &damaged).unwrap();
+        let (_, replay) = open(&path);
+        assert_eq!((replay.entries.len(), replay.cut_entries), (0, 2));
+        assert_eq!(std::fs::read(&aside).unwrap(), damaged);
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What the page asks once.
 
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::world::{World, line};
 
@@ -189,5 +191,33 @@ async fn strangers_are_refused_and_the_page_is_closed_to_what_is_foreign() {
     assert_eq!(request.send().await.unwrap().status(), 304);
     assert_eq!(world.get("/views/../../Cargo.toml").await.status(), 404);
     assert_eq!(world.get("/api/schemas").await.status(), 404);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_that_never_end_hold_so_much_and_keep_no_console_from_ending() {
+    let world = World::start().await;
+    let whole = "x".repeat((2 << 20) - 1000);
+    let head = format!(
+        "POST /api/ksql HTTP/1.1\r\nHost: localhost\r\nx-osqdemo-token: {}\r\nContent-Length: {}\r\n\r\n",
+        world.token(),
+        whole.len() + 1
+    );
+    let address = world.url("").trim_start_matches("http://").to_owned();
+    let ask = json!({"ksql": whole});
+    let mut stalled = Vec::new();
+    world
+        .until("there is no room for another one", async || {
+            // While all of them come at the same time, any of them may be the one too many.
+            for _ in 0..16 {
+                let mut client = TcpStream::connect(&address).await.unwrap();
+                client.write_all(head.as_bytes()).await.unwrap();
+                client.write_all(whole.as_bytes()).await.unwrap();
+                stalled.push(client);
+            }
+            world.post("/api/ksql", &ask).await.status() == 503
+        })
+        .await;
+    assert!(world.get("/api/topics").await.status().is_success());
     world.stop().await;
 }

@@ -118,6 +118,10 @@ impl World {
         format!("http://{}{path}", self.console)
     }
 
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Response {
         timeout(DEADLINE, self.http.get(self.url(path)).send())
             .await

@@ -57,6 +57,21 @@ pub(super) fn is_number(sql_type: &SqlType) -> bool {
     )
 }
 
+/// An array has at most so many elements when a function makes it: more would be more than a row may make.
+const MOST_ELEMENTS: usize = 2_000_000;
+
+/// An array of what a text falls into, which is not made where it would be too long: each element costs many times the
+/// byte that it may stand for.
+pub(super) fn array_of(parts: impl Iterator<Item = Value>) -> Result<Value, FunctionError> {
+    let made: Vec<Value> = parts.take(MOST_ELEMENTS + 1).collect();
+    if made.len() > MOST_ELEMENTS {
+        return Err(FunctionError::new(format!(
+            "an array of more than {MOST_ELEMENTS} elements is too long"
+        )));
+    }
+    Ok(Value::Array(made.into()))
+}
+
 /// Whether the arguments are the required ones and perhaps some of the optional ones, in order.
 pub(super) fn accepts(arguments: &[Option<SqlType>], required: &[Kind], optional: &[Kind]) -> bool {
     let count = arguments.len();

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 
-use super::arguments::{Kind, accepts, text, whole};
+use super::arguments::{Kind, accepts, array_of, text, whole};
 use super::cache::Cache;
 use super::{FunctionError, ScalarFunction};
 use crate::types::SqlType;
@@ -321,7 +321,7 @@ fn split(input: &str, pattern: &str) -> Result<Value, FunctionError> {
         Some(_) => split_at_all(input, &pattern)?,
         None => split_at_separators(input, &pattern)?,
     };
-    Ok(Value::Array(parts.into_iter().map(Value::string).collect()))
+    array_of(parts.into_iter().map(Value::string))
 }
 
 /// What Java's own split does, which takes the place of Guava's where a pattern matches nothing: no part before an

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::arguments::{Kind, accepts, accepts_many, argument, bytes, text, whole};
+use super::arguments::{Kind, accepts, accepts_many, argument, array_of, bytes, text, whole};
 use super::{FunctionError, ScalarFunction};
 use crate::types::SqlType;
 use crate::value::Value;
@@ -70,22 +70,20 @@ pub(super) static FUNCTIONS: &[ScalarFunction] = &[
 fn split(arguments: &[Value]) -> Result<Value, FunctionError> {
     if let Value::Bytes(input) = argument(arguments, 0)? {
         let parts = split_bytes(input, bytes(arguments, 1)?);
-        return Ok(Value::Array(
-            parts.into_iter().map(|part| Value::Bytes(part.into())).collect(),
-        ));
+        return array_of(parts.into_iter().map(|part| Value::Bytes(part.into())));
     }
     let (input, delimiter) = (text(arguments, 0)?, text(arguments, 1)?);
-    let parts: Arc<[Value]> = if !delimiter.is_empty() {
-        input.split(delimiter).map(Value::string).collect()
+    if !delimiter.is_empty() {
+        array_of(input.split(delimiter).map(Value::string))
     } else if input.is_empty() {
-        [Value::string("")].into()
+        array_of([Value::string("")].into_iter())
     } else {
-        input
-            .chars()
-            .map(|character| Value::string(character.to_string()))
-            .collect()
-    };
-    Ok(Value::Array(parts))
+        array_of(
+            input
+                .chars()
+                .map(|character| Value::string(character.to_string())),
+        )
+    }
 }
 
 fn split_bytes<'input>(input: &'input [u8], delimiter: &[u8]) -> Vec<&'input [u8]> {
@@ -124,7 +122,7 @@ fn split_to_map(arguments: &[Value]) -> Result<Value, FunctionError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{array, call, i, result_type, s};
+    use super::super::tests::{array, call, failing_call, i, result_type, s};
     use super::*;
 
     #[test]
@@ -148,6 +146,24 @@ mod tests {
         );
         assert_eq!(call("SPLIT", [bytes(&[]), bytes(&[])]), array([bytes(&[])]));
         assert_eq!(result_type("SPLIT", [SqlType::Bytes, SqlType::String]), None);
+    }
+
+    #[test]
+    fn a_text_that_falls_into_too_many_parts_is_left_whole() {
+        let long = "x".repeat(2_000_001);
+        let delimited = ",".repeat(2_000_001);
+        for (function, input, delimiter) in [
+            ("SPLIT", &long, ""),
+            ("SPLIT", &delimited, ","),
+            ("REGEXP_SPLIT_TO_ARRAY", &long, ""),
+            ("REGEXP_SPLIT_TO_ARRAY", &delimited, ","),
+        ] {
+            let called = failing_call(function, [s(input), s(delimiter)]);
+            assert!(
+                called.unwrap_err().to_string().contains("is too long"),
+                "{function}"
+            );
+        }
     }
 
     #[test]

@@ -56,14 +56,15 @@ pub(super) async fn inserts_stream(
     };
     let begin = async {
         let executor = shared.executor()?;
-        let mut lines = Lines::new(body);
-        let first = lines.next(shared.config().request_deadline).await?;
-        let target: Target = response::parse(&first.unwrap_or_default())?;
-        let target = executor.insertable(&target.target)?;
+        // Ahead of the first line, which is held until it is whole.
         let place = executor
             .runtime()
             .place()
             .map_err(|error| Failure::generic(ErrorCode::TooManyPushQueries, error.to_string()))?;
+        let mut lines = Lines::new(body);
+        let first = lines.next(shared.config().request_deadline).await?;
+        let target: Target = response::parse(&first.unwrap_or_default())?;
+        let target = executor.insertable(&target.target)?;
         Ok::<_, Failure>((executor, lines, target, place))
     };
     let (executor, lines, target, place) = match begin.await {

@@ -12,10 +12,9 @@ mod row;
 mod websocket;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
@@ -25,17 +24,20 @@ use tokio::sync::Semaphore;
 
 use crate::execution::{ErrorCode, Failure};
 use osqdemo_callers::Callers;
+use osqdemo_callers::bodies::{Bodies, BodyError};
 
 use crate::server::Shared;
 
 /// The largest body of a request, in bytes: more than any statement that fits into the command topic.
 const BODY_LIMIT: usize = 2 * 1024 * 1024;
+/// The bodies of all requests that are not answered yet, in bytes.
+const BODIES_ROOM: usize = 64 * 1024 * 1024;
 
 type App = Arc<Shared>;
 
 /// Every route of the API.
 pub(crate) fn router(shared: App, callers: Callers) -> Router {
-    let deadline = shared.config().request_deadline;
+    let bodies = Bodies::new(BODY_LIMIT, BODIES_ROOM, shared.config().request_deadline);
     let cors = callers.cors();
     let ready = Router::new()
         .route("/ksql", post(ksql::execute))
@@ -71,7 +73,7 @@ pub(crate) fn router(shared: App, callers: Callers) -> Router {
         .route("/healthcheck", get(info::healthcheck))
         .route("/chc/live", get(info::alive))
         .fallback(not_found)
-        .layer(middleware::from_fn_with_state(deadline, take_in))
+        .layer(middleware::from_fn_with_state(bodies, take_in))
         .merge(streaming)
         .layer(cors)
         .layer(middleware::from_fn_with_state(Arc::new(callers), admit))
@@ -86,19 +88,26 @@ async fn admit(State(callers): State<Arc<Callers>>, request: Request, next: Next
     }
 }
 
-/// Reads the body: in time, and only so much of it.
-async fn take_in(State(deadline): State<Duration>, request: Request, next: Next) -> Response {
+/// Reads the body: in time, only so much of it, and as far as there is room for it.
+async fn take_in(State(bodies): State<Bodies>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    match tokio::time::timeout(deadline, to_bytes(body, BODY_LIMIT)).await {
-        Ok(Ok(body)) => next.run(Request::from_parts(parts, Body::from(body))).await,
-        Ok(Err(error)) => response::failure(&Failure::generic(
-            ErrorCode::TooLarge,
-            format!("cannot read the request (its body may have {BODY_LIMIT} bytes): {error}"),
-        )),
-        Err(_) => response::failure(&Failure::generic(
-            ErrorCode::RequestTimeout,
-            format!("the request was not sent within {deadline:?}"),
-        )),
+    match bodies.take(body).await {
+        Ok(taken) => {
+            let response = next
+                .run(Request::from_parts(parts, Body::from(taken.bytes)))
+                .await;
+            drop(taken.room);
+            response
+        }
+        Err(error) => {
+            let code = match error {
+                BodyError::TooLong { .. } => ErrorCode::TooLarge,
+                BodyError::TooSlow { .. } => ErrorCode::RequestTimeout,
+                BodyError::NoRoom { .. } => ErrorCode::RequestEnded,
+                BodyError::Broken { .. } => ErrorCode::BadRequest,
+            };
+            response::failure(&Failure::generic(code, error.to_string()))
+        }
     }
 }
 

@@ -1,13 +1,12 @@
 //! The server: a socket at once, the rest as soon as Kafka answers.
 
-mod connections;
 mod startup;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use osqdemo_callers::Callers;
+use osqdemo_callers::{Callers, connections};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;

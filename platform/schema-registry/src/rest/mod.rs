@@ -13,14 +13,15 @@ mod settings;
 mod subjects;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response;
-use futures_util::StreamExt as _;
 use osqdemo_callers::Callers;
+use osqdemo_callers::bodies::{Bodies, BodyError};
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use uuid::Builder;
@@ -33,9 +34,8 @@ use route::Route;
 
 /// The largest body of a request. A broker takes records of one mebibyte unless told otherwise.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
-/// How much more of it is read and thrown away: a client that still sends while its connection is closed may never see
-/// the answer.
-const UNKEPT_LIMIT: usize = 16 * 1024 * 1024;
+/// The bodies of all requests that are not answered yet, in bytes.
+const BODIES_ROOM: usize = 64 * 1024 * 1024;
 /// The header by which a request is told from others.
 const REQUEST_ID: &str = "x-request-id";
 /// The header of clients that know more fields than version 7.9 has.
@@ -45,6 +45,12 @@ const KNOWS_MORE: &str = "confluent-accept-unknown-properties";
 pub(crate) struct App {
     pub(crate) registry: Arc<Registry>,
     pub(crate) callers: Callers,
+    pub(crate) bodies: Bodies,
+}
+
+/// The room for what clients send, each within `deadline`.
+pub(crate) fn bodies(deadline: Duration) -> Bodies {
+    Bodies::new(BODY_LIMIT, BODIES_ROOM, deadline)
 }
 
 /// A request whose path is known.
@@ -140,37 +146,29 @@ async fn answer_to(
     }
     let accepted = negotiation::accepted(&headers)
         .ok_or_else(|| (Refusal::bare(406, "HTTP 406 Not Acceptable"), first))?;
-    let body = read(body).await.map_err(|refusal| (refusal, accepted))?;
+    let taken = app.bodies.take(body).await;
+    let taken = taken.map_err(|error| (not_taken(&error), accepted))?;
     let asked = Asked {
         query: Query::of(uri),
         headers,
-        body,
+        body: taken.bytes,
     };
     let answered = route::carry_out(app, action, &asked).await;
+    drop(taken.room);
     answered
         .map(|answer| (answer, accepted))
         .map_err(|refusal| (refusal, accepted))
 }
 
-/// The body, as far as it may go.
-async fn read(body: Body) -> Result<Bytes, Refusal> {
-    let mut body = body.into_data_stream();
-    let (mut kept, mut length) = (Vec::new(), 0);
-    while let Some(part) = body.next().await {
-        let part = part.map_err(|_| Refusal::bad_request("The body ended too early".to_owned()))?;
-        length += part.len();
-        if length <= BODY_LIMIT {
-            kept.extend_from_slice(&part);
-        } else if length > BODY_LIMIT + UNKEPT_LIMIT {
-            break;
+fn not_taken(error: &BodyError) -> Refusal {
+    match error {
+        BodyError::TooLong { limit } => {
+            Refusal::bad_request(format!("The body is longer than {limit} bytes"))
         }
+        BodyError::Broken { .. } => Refusal::bad_request("The body ended too early"),
+        BodyError::TooSlow { .. } => Refusal::bare(408, error.to_string()),
+        BodyError::NoRoom { .. } => Refusal::bare(503, error.to_string()),
     }
-    if length > BODY_LIMIT {
-        return Err(Refusal::bad_request(format!(
-            "The body is longer than {BODY_LIMIT} bytes"
-        )));
-    }
-    Ok(kept.into())
 }
 
 impl Asked {

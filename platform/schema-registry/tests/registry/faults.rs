@@ -7,6 +7,8 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::support::{Broker, Pair, Registry, eventually};
@@ -174,4 +176,31 @@ async fn clients_that_leave_early_leave_nothing_half_done() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), count);
+}
+
+#[tokio::test]
+async fn bodies_that_never_end_hold_so_much_and_no_more() {
+    let Pair { registry, .. } = &Pair::start().await;
+    let address = registry.url.trim_start_matches("http://");
+    let body = vec![b'x'; 15 << 20];
+    let mut stalled = Vec::new();
+    for _ in 0..4 {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "POST /subjects/s/versions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n",
+            body.len() + 1
+        );
+        client.write_all(head.as_bytes()).await.unwrap();
+        client.write_all(&body).await.unwrap();
+        stalled.push(client);
+    }
+    let refused = async || registry.post_text("/subjects/s/versions", body.clone()).await;
+    eventually("there is no room for another one", async || {
+        refused().await == 503
+    })
+    .await;
+    assert_eq!(registry.get("/subjects").await, (200, json!([])));
+    drop(stalled);
+    eventually("there is room again", async || refused().await == 400).await;
 }

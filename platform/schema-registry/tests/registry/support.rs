@@ -113,6 +113,13 @@ impl Registry {
         }
     }
 
+    /// The status of what is answered to a body that may be no JSON.
+    pub(crate) async fn post_text(&self, path: &str, body: Vec<u8>) -> u16 {
+        let request = self.client.post(format!("{}{path}", self.url));
+        let request = request.header("content-type", "application/json").body(body);
+        request.send().await.expect("an answer").status().as_u16()
+    }
+
     /// Ends it, and says how it ended.
     pub(crate) async fn stop(self) -> Result<(), osqdemo_schema_registry::Error> {
         self.running.cancel();

@@ -1,4 +1,4 @@
-//! Connections: how many there may be, and how long each may take to say what it wants.
+//! Connections: how many there may be, and how long each may take to say what it wants. For all HTTP services.
 //!
 //! Knows nothing of the routes. A connection whose request has been read may stay as long as its answer takes.
 
@@ -28,14 +28,9 @@ const ASK: Duration = Duration::from_secs(30);
 /// What a client says first where it speaks HTTP/2 (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Serves until the token is cancelled and every connection has ended.
+/// Serves until the token is cancelled and every connection has ended; dropped, it ends them.
 /// A client that has not sent the head of its request by the deadline is hung up on.
-pub(super) async fn serve(
-    listener: TcpListener,
-    router: Router,
-    deadline: Duration,
-    close: CancellationToken,
-) {
+pub async fn serve(listener: TcpListener, router: Router, deadline: Duration, close: CancellationToken) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     // Dropped with this future, and its connections with it.
     let mut connections = JoinSet::new();
@@ -134,4 +129,50 @@ fn is_of_one_connection(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use axum::routing::get;
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_does_not_finish_the_head_of_a_request_is_hung_up_on() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let close = CancellationToken::new();
+        let router = Router::new().route("/", get(|| async { "well" }));
+        let deadline = Duration::from_millis(200);
+        let serving = tokio::spawn(serve(listener, router, deadline, close.clone()));
+        let began = Instant::now();
+        let mut stalled = Vec::new();
+        for begin in [
+            "",
+            "PRI * HTT",
+            "GET / HTT",
+            "GET / HTTP/1.1\r\nHost: localhost\r\n",
+        ] {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(begin.as_bytes()).await.unwrap();
+            stalled.push(client);
+        }
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let asked = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        client.write_all(asked).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("well"), "{answer}");
+        for mut client in stalled {
+            let mut rest = Vec::new();
+            let ended = timeout(Duration::from_secs(20), client.read_to_end(&mut rest)).await;
+            let _ = ended.expect("the connection stays open");
+        }
+        assert!(began.elapsed() >= deadline);
+        close.cancel();
+        timeout(Duration::from_secs(20), serving).await.unwrap().unwrap();
+    }
 }
