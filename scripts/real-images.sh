@@ -20,11 +20,18 @@ kafka_of_8=4.2.0
 label=io.osqdemo.stand-in
 fixture=tests/fixtures/real-images/start
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+
+# An image that is made anew leaves the one that had its name behind, without a name: that goes, once nothing is made of
+# it any more.
+clean() {
+  rm -rf "$work"
+  docker image prune -f --filter "label=$label" >/dev/null 2>&1 || true
+}
+trap clean EXIT
 
 build() { # NAME FOLDER, with the Dockerfile on standard input
   cat >"$2/Dockerfile"
-  docker build -q -t "$1" "$2" >/dev/null
+  docker build -q --label "$label=yes" -t "$1" "$2" >/dev/null
 }
 
 # Java, once for all.

@@ -65,6 +65,7 @@ pub mod ksqldb;
 pub mod link;
 pub mod listener;
 pub mod near_names;
+pub mod output_file;
 pub mod parent_watch;
 pub mod plan;
 pub mod ports;

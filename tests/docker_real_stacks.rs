@@ -8,6 +8,10 @@ mod docker_support;
 mod killed_broker;
 mod support;
 
+use std::env;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::Duration;
 
 use docker_support::{DockerStack, docker, make_real_images};
@@ -39,6 +43,47 @@ fn up(stack_name: &str, with_ports: &[&str], more: &[&str]) -> Option<(DockerSta
     arguments.extend(more);
     let (_, told) = stack.succeed(&arguments);
     Some((stack, told))
+}
+
+/// A `docker` that tells what it is called with and has the image that all of them are made of.
+const TELLING_DOCKER: &str = r#"#!/usr/bin/env bash
+echo "$*" >>"$CALLS"
+case "$*" in
+  *made-of*) cat scripts/real-images.sh tests/fixtures/real-images/start | sha256sum | cut -d ' ' -f 1 ;;
+  *inspect*) echo yes ;;
+  build*) cat >/dev/null ;;
+esac
+"#;
+
+/// The image that had the name before goes, once what was made of it is made anew.
+#[test]
+fn an_image_that_is_made_anew_leaves_none_without_a_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (docker, calls) = (folder.path().join("docker"), folder.path().join("calls"));
+    fs::write(&docker, TELLING_DOCKER).expect("a program");
+    fs::set_permissions(&docker, Permissions::from_mode(0o755)).expect("it may be run");
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = [folder.path().to_owned()]
+        .into_iter()
+        .chain(env::split_paths(&path));
+    let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/real-images.sh"))
+        .arg("kafka")
+        .env("PATH", env::join_paths(path).expect("folders"))
+        .env("CALLS", &calls)
+        .output()
+        .expect("bash runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let calls = fs::read_to_string(&calls).expect("it was called");
+    let (build, then) = calls.rsplit_once("build -q -t apache/kafka").expect("a build");
+    assert!(!build.contains("prune"), "{calls}");
+    assert!(
+        then.ends_with("\nimage prune -f --filter label=io.osqdemo.stand-in\n"),
+        "{calls}"
+    );
 }
 
 /// One service is healthy before the other is started.

@@ -232,6 +232,7 @@ fn a_machine_that_gets_the_package_sends_its_lines_over_tls_with_a_password() {
     let password = stack.world.home().join("password");
     fs::write(&password, "a pass word\n").expect("a file");
     let password_file = password.to_str().expect("a path");
+    assert!(told(&["users"], 0).contains("no users; `osqdemo users add NAME` makes one"));
     told(&["users", "add", "laptop"], 2);
     stack.succeed(&["users", "add", "laptop", "--password-file", password_file]);
     stack.succeed(&["users", "add", "other", "--password-file", password_file]);

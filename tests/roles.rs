@@ -126,6 +126,35 @@ fn containers_may_have_any_name() {
     stack.succeed(&["down", "--volumes"]);
 }
 
+/// Nothing is told of hosts, and nothing that only they need is looked for.
+#[test]
+fn a_stack_without_hosts_says_nothing_of_them() {
+    let world = World::new();
+    let services = only(&["kafka", "sql"]);
+    let file = write(&world, &services);
+    let checks = world.run(&["doctor", "--stack-file", &file]);
+    assert!(checks.contains("loopback"), "{checks}");
+    for check in ["isolation", "osqueryd", "extension", "the hosts"] {
+        assert!(!checks.contains(check), "`{check}` in {checks}");
+    }
+
+    let Some(stack) = DockerStack::new() else { return };
+    let file = write(&stack.world, &services);
+    let up = [
+        "up",
+        "--engine",
+        "docker",
+        "--osqueryd",
+        "builtin",
+        "--stack-file",
+        &file,
+    ];
+    let (_, told) = stack.succeed(&[&up[..], &PORTS].concat());
+    assert!(told.contains("services are healthy"), "{told}");
+    assert!(!told.contains("host"), "{told}");
+    stack.succeed(&["down", "--volumes"]);
+}
+
 /// What a world says after `up` of a stack file with these services, on the engine that runs nothing.
 fn up(world: &World, services: &[&str], ports: &[&str]) -> String {
     let file = write(world, &only(services));

@@ -5,8 +5,7 @@ mod hosts;
 mod live;
 mod settled;
 
-use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -24,6 +23,7 @@ use crate::commands::ps::NoProject;
 use crate::error::{Diagnose, Result};
 use crate::events::{Detail, SCHEMA_VERSION};
 use crate::exit_code::ExitCode;
+use crate::output_file::OutputFile;
 use crate::plan::Observed;
 use crate::report::duration;
 use crate::settings::{BundleSettings, Source};
@@ -164,19 +164,13 @@ fn default_path(context: &Context) -> PathBuf {
 
 /// Writes the file whole or not at all; only its owner may read it, whatever is in it.
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut unfinished = OsString::from(path);
-    unfinished.push(".unfinished");
+    let file = OutputFile::at(path)?;
     let written = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(&unfinished)
-        .and_then(|mut file| file.write_all(bytes))
-        .and_then(|()| fs::rename(&unfinished, path));
-    if written.is_err() {
-        // A part of an archive helps nobody; that it may not even be there is no second error.
-        let _ = fs::remove_file(&unfinished);
-    }
-    written
+        .open(file.writing())
+        .and_then(|mut open| open.write_all(bytes));
+    file.finish(written, |error| error)
 }

@@ -62,7 +62,11 @@ pub(super) async fn run(context: Context, arguments: UsersArgs) -> Result<()> {
 async fn list(context: &Context, broker: &str) -> Result<()> {
     let users = scram_users(broker).await?;
     let document = json!({ "schema_version": SCHEMA_VERSION, "users": users });
-    context.reporter.data(&document, || users.join("\n"))
+    context.reporter.data(&document, || users.join("\n"))?;
+    if users.is_empty() {
+        context.reporter.emit(Note::NoUsers);
+    }
+    Ok(())
 }
 
 async fn add(context: &Context, broker: &str, folder: &ListenerFolder, arguments: AddUserArgs) -> Result<()> {

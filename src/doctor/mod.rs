@@ -185,8 +185,10 @@ pub async fn examine(
     checks.push(machine::check_loopback());
     checks.push(machine::check_disk(folder.root()));
     checks.push(machine::check_memory(stack));
-    checks.push(isolation::check(&Isolation::detect().await?));
-    checks.extend(check_programs());
+    if stack.has_hosts() {
+        checks.push(isolation::check(&Isolation::detect().await?));
+        checks.extend(check_programs_of_hosts());
+    }
     Ok(checks)
 }
 
@@ -242,7 +244,7 @@ fn check_port(service: &ServiceName, port: u16, ports: &Ports, observed: &Observ
     }
 }
 
-fn check_programs() -> Vec<Check> {
+fn check_programs_of_hosts() -> Vec<Check> {
     let check = |name: &str, status, message: String, fix| Check {
         category: "programs",
         name: name.to_owned(),

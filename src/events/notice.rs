@@ -35,6 +35,8 @@ pub enum Note {
     },
     /// The stack has no ksqlDB server that could run the statements.
     NothingSubmitted,
+    /// The broker knows nobody yet.
+    NoUsers,
     /// The user wants no statements submitted.
     StatementsLeftOut,
     /// An optional service runs in place of another one.

@@ -13,6 +13,7 @@ use crate::error::Diagnose;
 use crate::exit_code::ExitCode;
 use crate::images::reference::is_digest;
 use crate::input_file;
+use crate::output_file::OutputFile;
 use crate::stack::ImageRef;
 
 /// The version of the file's form.
@@ -133,9 +134,9 @@ impl ImageLock {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             fs::create_dir_all(folder).map_err(failed)?;
         }
-        let unfinished = path.with_extension("lock.new");
-        fs::write(&unfinished, text).map_err(failed)?;
-        fs::rename(&unfinished, path).map_err(failed)
+        let file = OutputFile::at(path).map_err(failed)?;
+        file.finish(fs::write(file.writing(), text), |error| error)
+            .map_err(failed)
     }
 }
 

@@ -216,6 +216,7 @@ impl Diagnose for ScenarioError {
                 let known = format!("the hosts are `{}`", known.join("`, `"));
                 from.iter().cloned().chain([known]).collect()
             }
+            Self::NoHost => vec!["stack `lite` has all that the demo takes".to_owned()],
             Self::NoQuery { topic, .. } => vec![
                 format!("add `{topic}` as `osqdemo host-config` shows it, and hand the file to `osqdemo up --host-config`"),
                 "`osqdemo up --host-config default` brings osqdemo's own configuration back".to_owned(),
@@ -347,6 +348,11 @@ mod tests {
         there is no host `mars`
         hint: `mars` is from `osqdemo.toml`
         hint: the hosts are `host1`, `host2`
+        exit 2
+        ");
+        insta::assert_snapshot!(show(ScenarioError::NoHost), @r"
+        the stack has no host that could write the file
+        hint: stack `lite` has all that the demo takes
         exit 2
         ");
         insta::assert_snapshot!(show(ScenarioError::TooLittleDisk { host: "host2".to_owned(), folder: "/home/jay".to_owned(), free: 3 << 29, size: 1 << 40 }), @r"

@@ -218,6 +218,11 @@ impl Stack {
         self.with_role(role).next()
     }
 
+    /// Whether there are monitored machines in it; a stack file, and a stack on a Kafka elsewhere, may be without.
+    pub fn has_hosts(&self) -> bool {
+        self.first(Role::Host).is_some()
+    }
+
     /// The broker that a service talks to: the one it depends on, else the first.
     pub fn broker_of(&self, service: &Service) -> Option<&Service> {
         self.with_role(Role::Broker)

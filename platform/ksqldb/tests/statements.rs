@@ -777,3 +777,26 @@ async fn all_streams_are_described_and_every_command_has_a_status() {
     );
     stop(broker, server).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_session_switches_off_is_refused() {
+    let (broker, server) = start().await;
+    server.ksql(SOURCE).await;
+    let off = |name: &str, statement: &str| format!("SET '{name}'='false'; {statement}");
+    let headers = "(k INT KEY, h BYTES HEADER('a')) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');";
+    for (kind, key) in [("Stream", "KEY"), ("Table", "PRIMARY KEY")] {
+        let create = format!("CREATE {kind} x {}", headers.replace("KEY", key));
+        assert_eq!(
+            refusal(&server, &off("ksql.headers.columns.enabled", &create)).await,
+            format!("Cannot create {kind} because schema with headers columns is disabled.")
+        );
+    }
+    let table =
+        "CREATE SOURCE TABLE x (k INT PRIMARY KEY, n INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');";
+    assert_eq!(
+        refusal(&server, &off("ksql.source.table.materialization.enabled", table)).await,
+        "Cannot execute command because source table materialization is disabled."
+    );
+    server.ksql(&format!("CREATE STREAM x {headers}")).await;
+    stop(broker, server).await;
+}

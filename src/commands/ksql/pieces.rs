@@ -1,5 +1,5 @@
 //! A script cut into what it consists of: statements of ksqlDB, and commands to whoever reads the script, as ksqlDB's own
-//! command line has them. A command is a line of its own where a statement could begin; its `;` may be left out. Pure.
+//! command line has them. A command stands where a statement could begin, and ends with its line or a `;`. Pure.
 
 use std::path::PathBuf;
 
@@ -118,33 +118,84 @@ fn unquoted(text: &str) -> String {
 /// When a quotation or a comment of the last statement has no end.
 pub(super) fn cut(source: &str) -> Result<Vec<Piece>, Unfinished> {
     let mut pieces = Vec::new();
-    // Where the statements begin that were not cut yet, and the number of that line.
-    let mut chunk = (0, 1);
-    let mut at = 0;
-    for (index, line) in source.split_inclusive('\n').enumerate() {
-        let command =
-            Command::read(line).filter(|_| Script::parse(&source[chunk.0..at]).unfinished.is_none());
-        if let Some(command) = command {
-            statements(&source[chunk.0..at], chunk.1, &mut pieces)?;
-            let column = line.chars().take_while(|c| c.is_whitespace()).count() + 1;
+    // Where the statements begin that were not cut yet.
+    let mut chunk = Place {
+        at: 0,
+        line: 1,
+        column: 1,
+    };
+    let mut here = chunk;
+    for part in source.split_inclusive('\n').flat_map(parts) {
+        let is_free = || Script::parse(&source[chunk.at..here.at]).unfinished.is_none();
+        let next = here.behind(part);
+        if let Some(command) = Command::read(part).filter(|_| is_free()) {
+            statements(&source[chunk.at..here.at], chunk, &mut pieces)?;
             let begins = Position {
-                line: index + 1,
-                column,
+                line: here.line,
+                column: here.column + part.chars().take_while(|c| c.is_whitespace()).count(),
             };
             pieces.push(Piece::Command { command, begins });
-            chunk = (at + line.len(), index + 2);
+            chunk = next;
         }
-        at += line.len();
+        here = next;
     }
-    statements(&source[chunk.0..], chunk.1, &mut pieces)?;
+    statements(&source[chunk.at..], chunk, &mut pieces)?;
     Ok(pieces)
 }
 
-/// The statements of a part that begins with this line.
-fn statements(part: &str, line: usize, pieces: &mut Vec<Piece>) -> Result<(), Unfinished> {
+/// A place in a script.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// In bytes.
+    at: usize,
+    line: usize,
+    column: usize,
+}
+
+impl Place {
+    /// The place behind this part of a line.
+    fn behind(self, part: &str) -> Self {
+        let at = self.at + part.len();
+        if part.ends_with('\n') {
+            let line = self.line + 1;
+            Self { at, line, column: 1 }
+        } else {
+            let column = self.column + part.chars().count();
+            Self { at, column, ..self }
+        }
+    }
+}
+
+/// A line cut behind every `;` that ends something: a command ends there, too. What follows the last one stays with it
+/// when it is only white space.
+fn parts(line: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut begins, mut quote) = (0, None);
+    for (at, character) in line.char_indices() {
+        match (quote, character) {
+            (Some(open), _) if open == character => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"' | '`') => quote = Some(character),
+            (None, '-') if line[at..].starts_with("--") => break,
+            (None, ';') if !line[at + 1..].trim().is_empty() => {
+                parts.push(&line[begins..=at]);
+                begins = at + 1;
+            }
+            (None, _) => {}
+        }
+    }
+    parts.push(&line[begins..]);
+    parts
+}
+
+/// The statements of a part that begins here.
+fn statements(part: &str, from: Place, pieces: &mut Vec<Piece>) -> Result<(), Unfinished> {
     let at = |position: Position| Position {
-        line: position.line + line - 1,
-        ..position
+        line: position.line + from.line - 1,
+        column: match position.line {
+            1 => position.column + from.column - 1,
+            _ => position.column,
+        },
     };
     let script = Script::parse(part);
     let script = match script.unfinished {
@@ -202,6 +253,27 @@ mod tests {
                 "3:1: Server(Some(\"http://h:1/\"))",
                 "4:1: Output(Some(\"json\"))",
                 "5:1: Spool(None)"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_command_ends_with_its_semicolon() {
+        assert_eq!(
+            shown("spool 'a;b'; show streams; spool off; exit"),
+            [
+                "1:1: Spool(Some(\"a;b\"))",
+                "1:14: show streams;",
+                "1:28: Spool(None)",
+                "1:39: Exit"
+            ]
+        );
+        assert_eq!(
+            shown("output json; select ';\nexit; ' -- ; exit\nfrom x; run script y"),
+            [
+                "1:1: Output(Some(\"json\"))",
+                "1:14: select ';\nexit; ' -- ; exit\nfrom x;",
+                "3:9: RunScript(\"y\")"
             ]
         );
     }

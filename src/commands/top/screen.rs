@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::report::Reporter;
 use crate::report::output_size::{output_height, output_is_terminal, output_width};
 use crate::report::table::table;
+use crate::report::wrapping::wrap;
 use crate::settings::Format;
 
 use super::Look;
@@ -87,10 +88,16 @@ fn text(look: &Look, width: Option<usize>, height: Option<usize>) -> String {
 }
 
 fn whole(look: &Look, parts: &[Part], width: Option<usize>) -> String {
-    let mut texts = vec![format!(
+    // A line that the terminal breaks would take a line that nobody counted.
+    let within = |text: String| {
+        let lines = wrap(&text, width.unwrap_or(usize::MAX), usize::MAX);
+        let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
+        lines.join("\n")
+    };
+    let mut texts = vec![within(format!(
         "project {}: {} joined rows since this began",
         look.project, look.joined
-    )];
+    ))];
     for part in parts.iter().filter(|part| !part.rows.is_empty()) {
         let mut text = table(part.headers, &part.rows, width);
         if part.left_out > 0 {
@@ -98,7 +105,8 @@ fn whole(look: &Look, parts: &[Part], width: Option<usize>) -> String {
         }
         texts.push(text);
     }
-    texts.extend(look.trouble.iter().map(|trouble| format!("trouble: {trouble}")));
+    let troubles = look.trouble.iter();
+    texts.extend(troubles.map(|trouble| within(format!("trouble: {trouble}"))));
     texts.join("\n\n")
 }
 
@@ -180,7 +188,7 @@ mod tests {
                 proc: "/usr/bin/head".to_owned(),
                 file: "/home/jay/myfile".to_owned(),
             }],
-            trouble: Vec::new(),
+            trouble: vec!["the broker of this project is paused: somebody stopped it".to_owned()],
         };
         let shown = text(&look, Some(80), Some(23));
         assert!(shown.lines().count() <= 23, "{shown}");
@@ -188,6 +196,8 @@ mod tests {
             assert!(shown.contains(part), "{part}: {shown}");
         }
         assert!(text(&look, Some(80), None).contains("topic_29"));
+        let narrow = text(&look, Some(40), None);
+        assert!(narrow.lines().all(|line| line.chars().count() <= 40), "{narrow}");
         // Where there is no room at all, something is shown all the same.
         assert!(text(&look, Some(80), Some(1)).contains("osqdemo"));
     }

@@ -129,6 +129,7 @@ impl Up<'_> {
             });
         }
         match &resolved.means {
+            _ if !self.project.stack.has_hosts() => {}
             Means::Processes {
                 isolation: Isolation::Marked { reason },
             } => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bollard::query_parameters::ImportImageOptions;
 use futures_util::StreamExt;
-use tokio::fs::{self, File};
+use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use tokio_util::io::ReaderStream;
@@ -17,6 +17,7 @@ use crate::engine::docker::error::{DockerError, with_causes};
 use crate::error::{Diagnose, Failure, Result};
 use crate::events::{News as Progress, StepNews};
 use crate::exit_code::ExitCode;
+use crate::output_file::OutputFile;
 use crate::stack::ImageRef;
 
 /// How long the daemon may take for the next piece of an archive: it collects all layers before it sends the first.
@@ -62,17 +63,10 @@ impl Connection {
     /// # Errors
     /// When the file cannot be written, or the daemon stops in the middle.
     pub async fn save_images(&self, images: &[ImageRef], path: &Path, news: &News) -> Result<u64> {
-        let unfinished = path.with_extension("unfinished");
-        let saved = self.write_images(images, &unfinished, news).await;
-        if saved.is_err() {
-            // What is left of it is of no use; that it may not even be there is no second error.
-            let _ = fs::remove_file(&unfinished).await;
-        }
-        let size = saved?;
-        fs::rename(&unfinished, path)
-            .await
-            .map_err(|source| io_error("write", path, source))?;
-        Ok(size)
+        let failed = |source| io_error("write", path, source);
+        let file = OutputFile::at(path).map_err(failed)?;
+        let saved = self.write_images(images, file.writing(), news).await;
+        file.finish(saved, |source| failed(source).into())
     }
 
     async fn write_images(&self, images: &[ImageRef], path: &Path, news: &News) -> Result<u64> {
@@ -91,7 +85,11 @@ impl Connection {
             size += piece.len() as u64;
             news(StepNews::Whole(Progress::Written { bytes: size }));
         }
-        file.sync_all().await.map_err(failed)?;
+        match file.sync_all().await {
+            // A pipe has no disk.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+            settled => settled.map_err(failed)?,
+        }
         Ok(size)
     }
 

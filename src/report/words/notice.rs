@@ -18,6 +18,7 @@ pub(in crate::report) fn note(note: &Note, project: Option<&ProjectName>) -> Str
         Note::Up { services, elapsed } => {
             format!("up: {} healthy ({})", count(*services), duration(*elapsed))
         }
+        Note::NoUsers => "no users; `osqdemo users add NAME` makes one".to_owned(),
         Note::NothingSubmitted => "no statements were submitted: the stack has no ksqlDB server".to_owned(),
         Note::StatementsLeftOut => {
             "no statements were submitted, as asked for; `osqdemo up --statements demo` submits the demo's"

@@ -37,6 +37,7 @@ impl Catalog {
             return Ok(decision);
         }
         let source = planned?;
+        check_switches(declaration, &source, circumstances)?;
         if let Some(existing) = existing {
             check_replaceable(existing, &source)?;
         }
@@ -137,10 +138,11 @@ impl Catalog {
                 return refused(format!("Upgrades not yet supported for {step}"));
             }
             if plan.is_aggregated() && plan.layout() != writer.plan.layout() {
-                return refused(
+                let reason = plan.refusal_to_aggregate_on(&writer.plan).unwrap_or_else(|| {
                     "Query is not upgradeable. Plan step of type StreamAggregate must have matching aggregate functions."
-                        .to_owned(),
-                );
+                        .to_owned()
+                });
+                return refused(reason);
             }
             // The query that takes over goes on where the old one stopped, under the same id.
             id = Some(writer.id.clone());
@@ -223,4 +225,26 @@ fn meet_existing(
             "Cannot add {adding} '{name}': A {there} with the same name already exists"
         )),
     }
+}
+
+/// What a session, or the server, has switched off.
+fn check_switches(
+    declaration: &CreateSource,
+    source: &Source,
+    circumstances: Circumstances<'_>,
+) -> Result<(), Refusal> {
+    let is_off = |name: &str| !properties::is_enabled(circumstances.properties, name, true);
+    if !source.headers.is_empty() && is_off("ksql.headers.columns.enabled") {
+        return refused(format!(
+            "Cannot create {} because schema with headers columns is disabled.",
+            capitalised(declaration.kind)
+        ));
+    }
+    let is_materialized = declaration.kind == SourceKind::Table && declaration.read_only;
+    if is_materialized && is_off("ksql.source.table.materialization.enabled") {
+        return refused(
+            "Cannot execute command because source table materialization is disabled.".to_owned(),
+        );
+    }
+    Ok(())
 }

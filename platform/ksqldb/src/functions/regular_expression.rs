@@ -75,13 +75,17 @@ impl Pattern {
     fn new(pattern: &str) -> Result<Self, FunctionError> {
         let translated = translated(pattern);
         let invalid = |error| FunctionError::new(format!("invalid regular expression `{pattern}`: {error}"));
+        let fancy = || fancy_regex::Regex::new(&translated.replace(PLAIN_BOUNDARY, "\\b"));
+        if has_possessive(&translated) {
+            let fancy = fancy();
+            return fancy.map(Self::Fancy).map_err(|error| {
+                FunctionError::new(format!("invalid regular expression `{pattern}`: {error}"))
+            });
+        }
         match regex::Regex::new(&translated) {
             Ok(plain) => Ok(Self::Plain(plain)),
             // What it does not know may be what the other one knows.
-            Err(error @ regex::Error::Syntax(_)) => {
-                let fancy = fancy_regex::Regex::new(&translated.replace(PLAIN_BOUNDARY, "\\b"));
-                fancy.map(Self::Fancy).map_err(|_| invalid(error))
-            }
+            Err(error @ regex::Error::Syntax(_)) => fancy().map(Self::Fancy).map_err(|_| invalid(error)),
             Err(error) => Err(invalid(error)),
         }
     }
@@ -147,6 +151,34 @@ fn compiled(pattern: &str) -> Result<Rc<Pattern>, FunctionError> {
         static PATTERNS: RefCell<Cache<Pattern>> = RefCell::new(Cache::new());
     }
     PATTERNS.with_borrow_mut(|patterns| patterns.get_or_compile(pattern, Pattern::new))
+}
+
+/// Whether a `+` behind a quantifier makes it keep what it took, as in `a*+`: the `regex` crate repeats `a*` then.
+fn has_possessive(pattern: &str) -> bool {
+    let mut characters = pattern.chars().peekable();
+    let mut classes = 0_u32;
+    let mut before = ' ';
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => {
+                characters.next();
+                if characters.next_if_eq(&'{').is_some() {
+                    characters.by_ref().find(|next| *next == '}');
+                }
+            }
+            '[' => classes += 1,
+            ']' => classes = classes.saturating_sub(1),
+            '*' | '+' | '?' | '}' if classes == 0 && before != '(' => {
+                let is_lazy = characters.next_if_eq(&'?').is_some();
+                if !is_lazy && characters.next_if_eq(&'+').is_some() {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+        before = character;
+    }
+    false
 }
 
 /// `\b` of ASCII.

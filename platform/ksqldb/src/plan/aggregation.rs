@@ -4,6 +4,7 @@
 //! appended to the scope; what is projected is then an expression over these and over the columns that are grouped.
 
 mod splitter;
+mod upgrade;
 
 use super::inputs::Inputs;
 use super::pipeline::Windowing;
@@ -20,6 +21,8 @@ use crate::syntax::ast::{
 use crate::types::SqlType;
 use crate::value::Value;
 use splitter::Splitter;
+
+pub(super) use upgrade::{Fixed, fixed};
 
 /// How many different aggregate functions a query may call. Each call is compared with every other.
 const MOST_CALLS: usize = 1_000;

@@ -104,6 +104,9 @@ impl Inputs {
                         "Invalid join type: full-outer join not supported for foreign-key table-table join. {}",
                         got(kind_text(join.kind))
                     )),
+                    JoinKind::Inner | JoinKind::Left if joined.source.window.is_some() => refuse(
+                        "Foreign-key table-table joins are not supported on windowed tables.".to_owned(),
+                    ),
                     JoinKind::Inner | JoinKind::Left => Ok(JoinMethod::ForeignKey),
                 }
             }

@@ -117,6 +117,8 @@ pub struct QueryPlan {
     query_id: Option<String>,
     explanation: Explanation,
     retention_ms: Option<i64>,
+    /// Of a query that aggregates.
+    fixed: Vec<aggregation::Fixed>,
     pub(crate) pipeline: Arc<Pipeline>,
 }
 
@@ -171,6 +173,11 @@ impl QueryPlan {
             Step::Aggregate(step) if step.windowing.is_some() => Some("StreamWindowedAggregate"),
             Step::Aggregate(_) | Step::Remember(_) | Step::Filter(_) | Step::Output(_) => None,
         })
+    }
+
+    /// Why it cannot go on with the aggregates of another plan, in ksqlDB's words.
+    pub(crate) fn refusal_to_aggregate_on(&self, earlier: &Self) -> Option<String> {
+        aggregation::Fixed::refusal(&earlier.fixed, &self.fixed)
     }
 
     /// Whether it can go on with what another plan has left: its positions, and its state where there is any.

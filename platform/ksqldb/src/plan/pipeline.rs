@@ -268,6 +268,8 @@ pub(crate) struct OutputStep {
     pub(crate) keeps_key: bool,
     /// The output columns; those of the key first where there is a sink.
     pub(crate) projection: Vec<Projected>,
+    /// The columns that are `NULL` for a record without a value: what it is partitioned by, where that needs one.
+    pub(crate) value_only: Vec<bool>,
     /// Where rows go.
     pub(crate) destination: Destination,
 }

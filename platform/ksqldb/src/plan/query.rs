@@ -130,6 +130,7 @@ pub fn plan_query_with(
     let keys = is_table.then(|| key_columns(&items, &key, &inputs, aggregation.as_ref()));
     let mut pipeline = Steps {
         keeps_key: query.partition_by.is_empty() && inputs.joins.is_empty() && aggregation.is_none(),
+        partitions: !query.partition_by.is_empty(),
         tables: projected.tables,
         inputs,
         filter,
@@ -166,6 +167,14 @@ pub fn plan_query_with(
         sink: sink.map(|sink| sink.source),
         explanation,
         retention_ms: retention,
+        fixed: match pipeline
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::Aggregate(_)))
+        {
+            true => aggregation::fixed(query),
+            false => Vec::new(),
+        },
         pipeline: Arc::new(pipeline),
     })
 }

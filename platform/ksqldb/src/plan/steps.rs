@@ -20,7 +20,7 @@ use crate::metastore::SourceWindow;
 use crate::serde::{Encoder, Format, Wrapping, check_columns};
 use crate::syntax::ast::SourceKind;
 use crate::types::{Column, Namespace};
-use ends::{destination, scan};
+use ends::{destination, scan, value_only};
 
 pub(super) use ends::wrappings;
 
@@ -45,6 +45,8 @@ pub(super) struct Steps {
     pub(super) tables: Vec<Projected>,
     /// Whether the output's key is the input's, as it came.
     pub(super) keeps_key: bool,
+    /// Whether it is partitioned by something.
+    pub(super) partitions: bool,
     pub(super) items: Vec<Item>,
     /// The windows of the keys of what comes out.
     pub(super) window: Option<SourceWindow>,
@@ -86,10 +88,8 @@ impl Steps {
         });
         steps.extend(filter.clone().map(Step::Filter));
 
-        let order: Vec<usize> = match sink {
-            Some(sink) => sink.order.clone(),
-            None => (0..self.items.len()).collect(),
-        };
+        let all = || (0..self.items.len()).collect();
+        let order: Vec<usize> = sink.map_or_else(all, |sink| sink.order.clone());
         let aggregation = self.aggregation.take();
         let mut having = None;
         let mut groups = None;
@@ -164,6 +164,7 @@ impl Steps {
             tables,
             keeps_key: self.keeps_key,
             projection,
+            value_only: value_only(self.partitions, &self.items, &order, &self.inputs),
             destination,
         })));
         Ok(Pipeline {

@@ -160,11 +160,11 @@ impl Decoder {
                         row[place + number] = value;
                     }
                 };
-                let members = if self.bare {
-                    decode_bare(text, maps, &self.columns[0], store)?
-                } else {
-                    decode_members(text, maps, self.names, &self.columns, store)?
-                };
+                if self.bare {
+                    decode_bare(text, maps, &self.columns[0], store)?;
+                    return Ok(Presence::Present);
+                }
+                let members = decode_members(text, maps, self.names, &self.columns, store)?;
                 Ok(match members {
                     Members::Read => Presence::Present,
                     Members::Null => Presence::Null,

@@ -74,7 +74,11 @@ pub(crate) fn double_text(number: f64) -> String {
         let text = number.to_string();
         return if text.contains('.') { text } else { text + ".0" };
     }
-    let text = format!("{number:e}");
+    let text = match format!("{number:e}") {
+        // Java has two digits at least, those nearest to the number: of the smallest ones a single digit is as near as any.
+        text if !text.contains('.') => format!("{number:.1e}"),
+        text => text,
+    };
     match text.split_once('e') {
         Some((digits, exponent)) if digits.contains('.') => format!("{digits}E{exponent}"),
         Some((digits, exponent)) => format!("{digits}.0E{exponent}"),
@@ -154,6 +158,9 @@ mod tests {
             (9_999_999.0, "9999999.0"),
             (1e7, "1.0E7"),
             (1.234e20, "1.234E20"),
+            (2e23, "2.0E23"),
+            (f64::from_bits(1), "4.9E-324"),
+            (-f64::from_bits(2), "-9.9E-324"),
             (f64::NAN, "NaN"),
             (f64::NEG_INFINITY, "-Infinity"),
         ];

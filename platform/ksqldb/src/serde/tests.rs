@@ -381,7 +381,8 @@ proptest! {
         let mut row = [Value::Null];
         let columns = decoder(Format::Json, Wrapping::Unwrapped, &[SqlType::String], true);
         let presence = columns.decode(text.as_bytes(), &mut row).expect("it is JSON");
-        prop_assert_eq!(presence == Presence::Null, value.is_null());
+        prop_assert_eq!(presence, Presence::Present);
+        prop_assert_eq!(row[0].is_null(), value.is_null());
         if let (serde_json::Value::Object(_), Value::String(compact)) = (&value, &row[0]) {
             let again: serde_json::Value = serde_json::from_str(compact).expect("it is JSON");
             prop_assert_eq!(again, value);

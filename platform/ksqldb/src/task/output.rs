@@ -111,12 +111,17 @@ impl Output {
             return;
         };
         let has_value = change.present.value;
-        let columns = if has_value {
-            &self.step.projection[..]
+        if has_value {
+            project_into(&self.step.projection, &change.row, projected, context);
         } else {
-            &self.step.projection[..*key_columns]
-        };
-        project_into(columns, &change.row, projected, context);
+            let keys = self.step.projection.iter().zip(&self.step.value_only);
+            for (column, needs_value) in keys.take(*key_columns) {
+                match needs_value {
+                    true => projected.push(Value::Null),
+                    false => project_into(std::slice::from_ref(column), &change.row, projected, context),
+                }
+            }
+        }
         let (key_row, value_row) = projected.split_at(*key_columns);
         let Some(collector) = context.collector.as_deref_mut() else {
             return;

@@ -335,3 +335,19 @@ fn what_a_query_comes_to_has_bounds() {
         assert_eq!(world.error(&statement), message);
     }
 }
+
+#[test]
+fn a_foreign_key_refers_to_no_windows() {
+    let mut world = World::of(
+        "create table a (id int primary key, f int) with (kafka_topic='a', value_format='json', window_type='session');
+         create table b (id int primary key, w string) with (kafka_topic='b', value_format='json', window_type='session');",
+    );
+    for kind in ["", "left"] {
+        assert_eq!(
+            world.error(&format!(
+                "create table o as select a.id, w from a {kind} join b on a.f = b.id;"
+            )),
+            "Foreign-key table-table joins are not supported on windowed tables."
+        );
+    }
+}

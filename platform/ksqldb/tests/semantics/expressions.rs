@@ -269,3 +269,18 @@ fn names_of_what_has_none() {
         ["I", "KSQL_COL_0", "X", "X_1", "L", "KSQL_COL_2", "KSQL_COL_1"]
     );
 }
+
+#[test]
+fn long_runs_of_concatenations_have_their_text() {
+    let mut world = World::of(&format!(
+        "create stream s (a varchar) with (kafka_topic='s', value_format='json');
+         select a{} from s emit changes;",
+        " || 'x' || a".repeat(1_000)
+    ));
+    world.send_all("s", &[r#"{"a":"y"}"#, r#"{"a":null}"#]);
+    let long = format!("y{}", "xy".repeat(1_000));
+    assert_eq!(
+        world.rows,
+        [format!("[{long:?}]@0"), format!("[{:?}]@1", "x".repeat(1_000))]
+    );
+}

@@ -279,3 +279,24 @@ fn a_null_key_of_several_columns_stays_null() {
     assert_eq!(world.written_to("KEPT"), [r#"{"A":null,"B":null}|{"V":2}@2"#]);
     assert_eq!(world.log.len(), 1);
 }
+
+/// A record without a value has no columns but those of its key.
+#[test]
+fn what_needs_a_value_makes_no_key_of_a_record_without_one() {
+    for (by, written) in [
+        ("ucase(k)", "KEY|null@5"),
+        ("b", "null|null@5"),
+        ("case when a = 1 then b else k end", "null|null@5"),
+        ("rowtime", "null|null@5"),
+    ] {
+        let mut world = World::of(&format!(
+            "{KEYED} create stream o as select * from s partition by {by};"
+        ));
+        let record = Record {
+            value: None,
+            ..Record::new("s", 5, "").keyed("key")
+        };
+        world.send(record);
+        assert_eq!(world.written_to("O"), [written], "{by}");
+    }
+}

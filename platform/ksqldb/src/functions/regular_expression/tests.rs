@@ -102,3 +102,22 @@ proptest! {
         let _ = failing_call("REGEXP_EXTRACT_ALL", [s(&pattern), s("abc 123")]);
     }
 }
+
+#[test]
+fn possessive_quantifiers_give_nothing_back() {
+    let extract = |pattern: &str, input: &str| call("REGEXP_EXTRACT", [s(pattern), s(input)]);
+    assert_eq!(extract("a*+a", "aaa"), Value::Null);
+    assert_eq!(extract("a?+b", "aab"), s("ab"));
+    assert_eq!(extract("a{1,2}+a", "aa"), Value::Null);
+    assert_eq!(extract(r"\w++b", "aab"), Value::Null);
+    assert_eq!(extract(r#""[^"]*+""#, r#"x "y" z"#), s(r#""y""#));
+    for (pattern, input, expected) in [
+        (r"\++", "a++", "++"),
+        ("[*+]+", "a*+", "*+"),
+        (r"\x{61}+", "aab", "aa"),
+        ("(?:a+)+", "aab", "aa"),
+        ("a+?", "aab", "a"),
+    ] {
+        assert_eq!(extract(pattern, input), s(expected), "{pattern}");
+    }
+}

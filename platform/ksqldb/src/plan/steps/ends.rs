@@ -2,11 +2,13 @@
 
 use super::super::PlanError;
 use super::super::demand::Layout;
-use super::super::inputs::Input;
+use super::super::inputs::{Input, Inputs};
 use super::super::pipeline::{Destination, Scan, Side, Windows};
+use super::super::projection::Item;
 use super::super::registered::{decoders, encoders};
 use super::super::sink::Sink;
 use super::super::timestamps::TimeReading;
+use crate::expression::{Descend, Expr};
 use crate::metastore::Source;
 use crate::serde::{DecoderColumn, Wrapping};
 use crate::syntax::ast::SourceKind;
@@ -96,4 +98,28 @@ pub(super) fn destination(sink: &Sink, windows: Windows) -> Result<Destination, 
         time,
         windows,
     })
+}
+
+/// Which output columns cannot be computed of a record's key alone, where a query partitions by them.
+pub(super) fn value_only(partitions: bool, items: &[Item], order: &[usize], inputs: &Inputs) -> Vec<bool> {
+    let items = order.iter().map(|item| &items[*item].expr);
+    items
+        .map(|expr| partitions && inputs.joins.is_empty() && !names_keys_only(expr, inputs))
+        .collect()
+}
+
+/// Whether an expression can be computed of a record's key alone.
+fn names_keys_only(expr: &Expr, inputs: &Inputs) -> bool {
+    let mut only_keys = true;
+    expr.clone().walk(&mut |part| {
+        if let Expr::Column(place) = part {
+            only_keys &= inputs.inputs.iter().any(|input| {
+                let column = place.checked_sub(input.first);
+                let column = column.and_then(|column| input.source.schema.columns.get(column));
+                column.is_some_and(|column| column.namespace == Namespace::Key)
+            });
+        }
+        Descend::Yes
+    });
+    only_keys
 }

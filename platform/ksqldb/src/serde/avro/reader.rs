@@ -137,9 +137,9 @@ impl RecordReader {
         let fields = match &self.root {
             Root::Unreadable(reason) => return Err(SerdeError::new(reason.clone())),
             Root::Bare(column) => {
-                let is_there = self.column(column, &mut cursor, row)?;
+                self.column(column, &mut cursor, row)?;
                 cursor.end().map_err(failed)?;
-                return Ok(is_there);
+                return Ok(true);
             }
             Root::Nullable { null, fields } => {
                 if cursor.place("union", 2).map_err(failed)? == *null {
@@ -157,51 +157,44 @@ impl RecordReader {
         Ok(true)
     }
 
-    /// Reads a column; `false` where it is null.
-    fn column(
-        &self,
-        column: &Column,
-        cursor: &mut Cursor<'_>,
-        row: &mut [Value],
-    ) -> Result<bool, SerdeError> {
-        let is_there = match column {
+    /// Reads a column.
+    fn column(&self, column: &Column, cursor: &mut Cursor<'_>, row: &mut [Value]) -> Result<(), SerdeError> {
+        let read = match column {
             Column::Whole(field) => self.field(field, cursor, row),
             Column::Each { place, keys, reader } => {
                 self.each(reader, keys, &mut row[*place..][..keys.len()], cursor)
             }
         };
-        is_there.map_err(|error| match error {
+        read.map_err(|error| match error {
             ReadError::Bytes(error) => failed(error),
             ReadError::Value(error) => error,
         })
     }
 
-    /// Reads a field into its place; `false` where it is null.
-    fn field(&self, field: &Field, cursor: &mut Cursor<'_>, row: &mut [Value]) -> Result<bool, ReadError> {
+    /// Reads a field into its place.
+    fn field(&self, field: &Field, cursor: &mut Cursor<'_>, row: &mut [Value]) -> Result<(), ReadError> {
         match field {
             Field::Skip(id) => {
                 cursor.skip(&self.schema, *id)?;
-                Ok(true)
             }
             Field::Read { place, reader } => {
                 let value = self.read_value(reader, cursor)?;
-                let is_there = !value.is_null();
                 if let Some(place) = place {
                     row[*place] = value;
                 }
-                Ok(is_there)
             }
         }
+        Ok(())
     }
 
-    /// Reads the entries of a map with these keys into their places; `false` where the map is null.
+    /// Reads the entries of a map with these keys into their places.
     fn each(
         &self,
         reader: &Reader,
         keys: &[Arc<str>],
         places: &mut [Value],
         cursor: &mut Cursor<'_>,
-    ) -> Result<bool, ReadError> {
+    ) -> Result<(), ReadError> {
         match reader {
             Reader::Union(branches) => {
                 cursor.count_value()?;
@@ -220,7 +213,7 @@ impl RecordReader {
                         }
                     }
                 }
-                Ok(true)
+                Ok(())
             }
             other => {
                 let value = self.read_value(other, cursor)?;
@@ -231,7 +224,7 @@ impl RecordReader {
                         }
                     }
                 }
-                Ok(!value.is_null())
+                Ok(())
             }
         }
     }

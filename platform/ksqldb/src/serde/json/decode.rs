@@ -74,20 +74,20 @@ pub(in super::super) fn decode_members<F: Field>(
     Ok(Members::Read)
 }
 
-/// Reads a value that stands by itself, of the field 0. One that nobody wants is there all the same.
+/// Reads a value that stands by itself, of the field 0. One that nobody wants is there all the same, and so is `null`:
+/// the column is null then, not the record.
 pub(in super::super) fn decode_bare<F: Field>(
     bytes: &[u8],
     maps: Maps,
     field: &F,
     mut store: impl FnMut(usize, usize, Value),
-) -> Result<Members, SerdeError> {
+) -> Result<(), SerdeError> {
     let mut reader = Reader::new(as_text(bytes)?).with_entries(maps == Maps::ObjectsOrEntries);
     if reader.kind()? == Kind::Null {
         reader.word("null")?;
-        return Ok(Members::Null);
+        return Ok(());
     }
-    read_demanded(&mut reader, field, |number, value| store(0, number, value))?;
-    Ok(Members::Read)
+    read_demanded(&mut reader, field, |number, value| store(0, number, value))
 }
 
 fn as_text(bytes: &[u8]) -> Result<&str, SerdeError> {

@@ -11,9 +11,13 @@ use super::{Expected, Parser, Result};
 /// twice at most and each further operation of a run once, and so stays below [`super::MAXIMUM_NESTING`].
 const MAXIMUM_LEVELS: usize = 80;
 
-/// How high an expression's tree may be, and so how many `||`, subscripts and fields it may chain.
+/// How high an expression's tree may be, and so how many subscripts and fields it may chain.
 /// Whoever walks the tree, the evaluation of rows included, needs stack for that many calls.
 const MAXIMUM_HEIGHT: usize = 120;
+
+/// So many `||` behind each other are calls of `CONCAT` in one another, as ksqlDB has them; of more, one call has the
+/// operands.
+const NESTED_CONCATENATIONS: usize = 64;
 
 /// How many other operators an expression may have. A long run of them is a chain, which costs no stack.
 const MOST_OPERATORS: usize = 10_000;
@@ -92,18 +96,22 @@ impl Parser<'_> {
         };
         let mut left = left?;
         let mut chains = false;
+        let mut concatenations = Concatenations::default();
         while let Some(infix) = self.infix() {
             let precedence = infix.precedence();
             if precedence < lowest || precedence > highest {
                 break;
             }
             match infix {
-                Infix::Operator(_) => self.count_operator()?,
+                Infix::Operator(_) | Infix::Concat => self.count_operator()?,
                 _ if chains => self.count_chained()?,
                 _ => {}
             }
             chains = true;
             left = self.operation(left, infix)?;
+            if matches!(infix, Infix::Concat) {
+                concatenations.add(&mut left);
+            }
             // `a = b = c` is not in the grammar.
             highest = if precedence == PREDICATE { AND } else { precedence };
         }
@@ -326,6 +334,46 @@ impl Parser<'_> {
         };
         Ok(Expression { kind, position })
     }
+}
+
+/// The `||` of a run so far.
+#[derive(Default)]
+struct Concatenations {
+    /// Calls in one another.
+    nested: usize,
+    /// Whether the innermost is one of many operands.
+    is_flat: bool,
+}
+
+impl Concatenations {
+    /// Counts one more, the outermost, and makes one call of them where they would nest too deeply.
+    fn add(&mut self, outermost: &mut Expression) {
+        self.nested += 1;
+        if self.nested == NESTED_CONCATENATIONS {
+            let nested = self.nested + usize::from(self.is_flat) - 1;
+            for _ in 0..nested {
+                unnest(outermost);
+            }
+            *self = Self {
+                nested: 0,
+                is_flat: true,
+            };
+        }
+    }
+}
+
+/// `CONCAT(CONCAT(a, b), c)` as `CONCAT(a, b, c)`.
+fn unnest(call: &mut Expression) {
+    let ExpressionKind::Call { arguments, .. } = &mut call.kind else {
+        return;
+    };
+    let Some(ExpressionKind::Call { arguments: inner, .. }) =
+        arguments.first_mut().map(|first| &mut first.kind)
+    else {
+        return;
+    };
+    let inner = std::mem::take(inner);
+    arguments.splice(..1, inner);
 }
 
 fn negate_if(negated: bool, predicate: ExpressionKind, position: Position) -> ExpressionKind {

@@ -1,6 +1,7 @@
 //! `WITH (…)`: properties and their values.
 
-use super::super::ast::Properties;
+use super::super::ast::{Expression, ExpressionKind, Literal, Properties};
+use super::super::format_expression;
 use super::super::token::{Keyword, TokenKind};
 use super::{Parser, Result};
 
@@ -45,8 +46,17 @@ impl<'text> Parser<'text> {
         };
         self.expect(TokenKind::Equal, "'='")?;
         let value = self.literal()?;
-        if properties.get(&name).is_some() {
-            return Err(self.meaningless(position, format!("the property {name} is given twice")));
+        if let Some(earlier) = properties.get(&name) {
+            let text = |literal: &Literal| {
+                let kind = ExpressionKind::Literal(literal.clone());
+                format_expression(&Expression { kind, position })
+            };
+            let message = format!(
+                "Multiple entries with same key: {name}={} and {name}={}",
+                text(&value),
+                text(earlier)
+            );
+            return Err(self.meaningless(position, message));
         }
         properties.0.push((name, value));
         Ok(())

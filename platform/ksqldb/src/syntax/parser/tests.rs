@@ -409,7 +409,7 @@ fn refusals_name_the_place_and_the_token() {
         ),
         (
             "CREATE STREAM s WITH (a='x', A='y');",
-            "Failed to prepare statement: the property A is given twice",
+            "Failed to prepare statement: Multiple entries with same key: A='y' and A='x'",
         ),
         (
             "CREATE STREAM s (a INT) AS SELECT * FROM t;",
@@ -564,7 +564,7 @@ fn deep_nesting_is_refused() {
         let signs = |depth: usize| format!("{}a", "- ".repeat(depth));
         let cases = |depth: usize| format!("{}a{}", "case when ".repeat(depth), " then 1 end".repeat(depth));
         let right = |depth: usize| format!("{}a{}", "(a - ".repeat(depth), ")".repeat(depth));
-        let concatenations = |depth: usize| format!("a{}", " || a".repeat(depth));
+        let concatenations = |depth: usize| format!("{}a{}", "(a || ".repeat(depth), ")".repeat(depth));
         let maps = |depth: usize| format!("{}a{}", "map('k' := ".repeat(depth), ")".repeat(depth));
         let likes = |depth: usize| format!("{}a{}", "a like (".repeat(depth), ")".repeat(depth));
         let lists = |depth: usize| format!("{}a{}", "a in (".repeat(depth), ")".repeat(depth));
@@ -615,6 +615,8 @@ fn long_chains_are_not_deep() {
             chain(5_000),
             format!("a{}", "->b[1]".repeat(59)),
             format!("a{}", " || b".repeat(78)),
+            format!("a{}", " || b".repeat(10_000)),
+            format!("a{}", " || (b || c) || concat(d, e)".repeat(2_000)),
             format!("a{}", " + 1".repeat(10_000)),
             format!("a{}", " - b * 2".repeat(5_000)),
             format!("a = 1{}", " and (b = 1 or c + 1 - 2 > 3)".repeat(1_500)),
@@ -623,13 +625,40 @@ fn long_chains_are_not_deep() {
             let again = parse_expression(&format_expression(&tree)).unwrap();
             assert_eq!(format_expression(&again), format_expression(&tree));
         }
-        for text in [chain(5_001), format!("a{}", " + 1".repeat(10_001))] {
+        for text in [
+            chain(5_001),
+            format!("a{}", " + 1".repeat(10_001)),
+            format!("a{}", " || b".repeat(10_001)),
+        ] {
             let error = parse_expression(&text).unwrap_err();
             assert_eq!(error.message, "the expression has more than 10000 operators");
         }
-        let error = parse_expression(&format!("a{}", " || b".repeat(5_000))).unwrap_err();
+        let error = parse_expression(&format!("a{}", "[1]".repeat(5_000))).unwrap_err();
         assert_eq!(error.message, "the expression chains more than 120 operators");
     });
+}
+
+/// Operands keep their order, and what is in parentheses stays one of them.
+#[test]
+fn a_long_run_of_concatenations_is_few_calls() {
+    let run = |operands: usize| {
+        (0..operands)
+            .map(|operand| format!("'{operand}'"))
+            .collect::<Vec<_>>()
+    };
+    let text = |operands: usize| format_expression(&parse_expression(&run(operands).join(" || ")).unwrap());
+    assert_eq!(text(3), "CONCAT(CONCAT('0', '1'), '2')");
+    assert!(text(64).starts_with("CONCAT(CONCAT("));
+    assert_eq!(text(65), format!("CONCAT({})", run(65).join(", ")));
+    assert!(
+        text(66).starts_with("CONCAT(CONCAT('0', '1', '2', "),
+        "{}",
+        text(66)
+    );
+    assert_eq!(text(129), format!("CONCAT({})", run(129).join(", ")));
+    let grouped = format!("('x' || 'y'){}", " || 'z'".repeat(64));
+    let grouped = format_expression(&parse_expression(&grouped).unwrap());
+    assert!(grouped.starts_with("CONCAT(CONCAT('x', 'y'), 'z', "), "{grouped}");
 }
 
 /// Each item is compared with every other: what fits into a statement would take hours.
