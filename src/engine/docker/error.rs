@@ -1,6 +1,6 @@
 //! What can go wrong between us and a Docker daemon, each in plain words with the way out. bollard's errors are
-//! wrapped with the name of the object they are about. All of them stand here, so that the same trouble is told in the same
-//! words whatever met it.
+//! wrapped with the name of the object they are about. Long because all of them stand here, so that the same trouble is told
+//! in the same words whatever met it.
 
 use std::error::Error as _;
 use std::io;

@@ -1,4 +1,4 @@
-//! How records become rows and rows become records.
+//! How records become rows and rows become records. Long because each format has rules of its own.
 
 use osqdemo_ksqldb::task::InputRecord;
 
